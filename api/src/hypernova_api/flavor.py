@@ -1,0 +1,50 @@
+"""Flavor: a size that Instances are made in."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from hypernova_api.meta import AGE, Column, Kind, Model, Rule
+from hypernova_api.quantity import Quantity
+
+
+class FlavorSpec(Model):
+    """What an Instance of this flavor gets from its host."""
+
+    vcpus: Annotated[int, Field(ge=1, le=512)]
+    """Virtual CPUs the guest sees."""
+
+    memory: Quantity
+    """RAM of the guest, e.g. `2Gi`. Whole MiB, at least 1Mi."""
+
+    root_disk: Quantity = Quantity("0")
+    """Size of the root disk, e.g. `20Gi`; 0 takes the image's own size and claims no disk from the host."""
+
+    rules: ClassVar[list[Rule]] = [
+        Rule("self == oldSelf", "a Flavor cannot be edited: make a new one", "FieldValueForbidden"),
+        Rule(
+            "quantity(string(self.memory)).compareTo(quantity('1Mi')) >= 0",
+            "memory must be at least 1Mi, e.g. 2Gi",
+            field=".memory",
+        ),
+        Rule(
+            "quantity(string(self.rootDisk)).sign() >= 0",
+            "rootDisk must not be negative, e.g. 20Gi",
+            field=".rootDisk",
+        ),
+    ]
+
+
+class Flavor(Kind, scope="Cluster", short_names=("flv",)):
+    """A size that Instances are made in: virtual CPUs, memory and root disk. Immutable."""
+
+    spec: FlavorSpec
+
+    columns: ClassVar[list[Column]] = [
+        Column("vCPUs", ".spec.vcpus", "integer"),
+        Column("Memory", ".spec.memory"),
+        Column("Disk", ".spec.rootDisk"),
+        AGE,
+    ]

@@ -1,0 +1,111 @@
+"""Hypervisor: a node's libvirt as a place for Instances. One for each labelled Node, named like it."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from hypernova_api.conditions import Condition
+from hypernova_api.meta import AGE, Column, Kind, Model, Rule
+from hypernova_api.quantity import Quantity
+
+DomainType = Literal["kvm", "qemu"]
+
+
+class Overcommit(Model):
+    """How many times over a host's resources are given out. Nova: cpu, ram and disk allocation ratio."""
+
+    cpu: Annotated[float, Field(ge=1, le=64)] = 4.0
+    """Virtual CPUs for each of the host's."""
+
+    memory: Annotated[float, Field(ge=1, le=16)] = 1.0
+    """Bytes of guest memory for each allocatable byte of the host's."""
+
+    disk: Annotated[float, Field(ge=1, le=64)] = 1.0
+    """Bytes of root disk for each byte of the host's pool."""
+
+
+class Disabled(Model):
+    """No new Instances come to a disabled host; those on it stay. (Nova: a disabled compute service.)"""
+
+    reason: Annotated[str, Field(min_length=1, max_length=255)]
+    """Why, for colleagues; shown where an Instance says why it doesn't fit."""
+
+
+class HypervisorSpec(Model):
+    """The administrator's side. The agent creates the object with an empty spec and never writes it again."""
+
+    maintenance: bool = False
+    """Takes no new Instances while set."""
+
+    disabled: Disabled | None = None
+    """Set to take no new Instances, with the reason."""
+
+    overcommit: Overcommit | None = None
+    """This host's own ratios; without it the defaults hold: cpu 4, memory 1, disk 1."""
+
+
+class Resources(Model):
+    """Amounts of what Instances claim."""
+
+    vcpus: Annotated[int, Field(ge=0)]
+    memory: Quantity
+    disk: Quantity
+
+
+class Cpu(Model):
+    """The host's processor, in libvirt's words."""
+
+    architecture: str
+    model: str
+    vendor: str = ""
+
+
+class Versions(Model):
+    """What runs on the host."""
+
+    libvirt: str
+    qemu: str
+    agent: str
+
+
+class HypervisorStatus(Model):
+    """Written by the node's agent alone."""
+
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    domain_type: DomainType | None = None
+    """`kvm` where the hardware helps, else `qemu` (emulation)."""
+
+    cpu: Cpu | None = None
+    versions: Versions | None = None
+    capacity: Resources | None = None
+    """What the host has: threads, memory, size of the storage pool."""
+
+    allocatable: Resources | None = None
+    """What Instances may claim before overcommit: capacity less the host's own reserve."""
+
+    conditions: list[Condition] = Field(default_factory=list)
+    """`Ready`: libvirt answers and the pool and default network are active."""
+
+
+class Hypervisor(Kind, scope="Cluster", short_names=("hv",)):
+    """A node's libvirt as a place for Instances: what it has, and what the administrator says of it."""
+
+    spec: HypervisorSpec = HypervisorSpec()
+    status: HypervisorStatus = HypervisorStatus()
+
+    rules: ClassVar[list[Rule]] = []
+    columns: ClassVar[list[Column]] = [
+        Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
+        Column("Type", ".status.domainType"),
+        Column("vCPUs", ".status.capacity.vcpus", "integer"),
+        Column("Memory", ".status.capacity.memory"),
+        Column("Disk", ".status.capacity.disk"),
+        Column("Maintenance", ".spec.maintenance", "boolean"),
+        Column("Disabled", ".spec.disabled.reason", priority=1),
+        Column("CPU", ".status.cpu.model", priority=1),
+        Column("QEMU", ".status.versions.qemu", priority=1),
+        Column("Reason", '.status.conditions[?(@.type=="Ready")].reason', priority=1),
+        AGE,
+    ]

@@ -1,0 +1,61 @@
+"""Image: what a root disk starts from."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from hypernova_api.meta import AGE, Column, Kind, Model, Rule
+from hypernova_api.quantity import Quantity
+
+Format = Literal["qcow2", "raw"]
+
+
+class ImageSource(Model):
+    """Where an image's bytes come from. Every agent that needs them downloads them once and keeps them."""
+
+    url: Annotated[str, Field(max_length=2048, pattern=r"^https?://[^\s]+$")]
+    """http or https address of the file, uncompressed."""
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """SHA-256 of the file, 64 lower-case hex digits: what doesn't match is never used."""
+
+
+class ImageSpec(Model):
+    """The image's source and what it needs."""
+
+    source: ImageSource
+
+    format: Format
+    """The file's format. It is checked, never guessed: a qcow2 with a backing or data file is refused."""
+
+    min_disk: Quantity = Quantity("0")
+    """Smallest root disk a flavor may give it (Nova: min_disk)."""
+
+    min_memory: Quantity = Quantity("0")
+    """Smallest memory a flavor may give it (Nova: min_ram)."""
+
+    rules: ClassVar[list[Rule]] = [
+        Rule(
+            "self.source.sha256 == oldSelf.source.sha256 && self.format == oldSelf.format",
+            "an Image's content cannot change: make a new Image (its url may move)",
+            "FieldValueForbidden",
+            ".source",
+        ),
+    ]
+
+
+class Image(Kind, short_names=("img",)):
+    """What a root disk starts from: a file fetched by URL and verified by its SHA-256."""
+
+    spec: ImageSpec
+
+    columns: ClassVar[list[Column]] = [
+        Column("Format", ".spec.format"),
+        Column("URL", ".spec.source.url"),
+        Column("SHA256", ".spec.source.sha256", priority=1),
+        Column("Min Disk", ".spec.minDisk", priority=1),
+        Column("Min Memory", ".spec.minMemory", priority=1),
+        AGE,
+    ]
