@@ -1,0 +1,1 @@
+"""The kinds of compute.hypernova.dev as pydantic models, and the CRD generator."""

@@ -21,9 +21,7 @@ class Condition(Model):
     status: Truth
     """Whether it holds."""
 
-    reason: Annotated[
-        str, Field(min_length=1, max_length=1024, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")
-    ]
+    reason: Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")]
     """Why, as a stable CamelCase word for programs."""
 
     message: Annotated[str, Field(max_length=32768)] = ""

@@ -1,0 +1,1 @@
+"""The node agent: realises the Instances bound to its node in that node's libvirt."""

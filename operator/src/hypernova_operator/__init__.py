@@ -1,0 +1,1 @@
+"""The operator: schedules Instances onto nodes."""
