@@ -61,5 +61,5 @@ class Quantity(str):
     @classmethod
     def _validate(cls, value: object) -> Self:
         if isinstance(value, bool) or not isinstance(value, str | int):
-            raise ValueError("a quantity is a string like 2Gi or a whole number")  # noqa: TRY004 pydantic wants ValueError
+            raise ValueError("a quantity is a string like 2Gi or a whole number")
         return cls(value)
