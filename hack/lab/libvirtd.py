@@ -1,0 +1,110 @@
+"""What a lab host's libvirtd needs: its settings, a warm cache, and how to tell that it is ready."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from urllib.parse import quote
+
+from hack.cache import cache_dir
+from hack.lab.errors import LabError
+from hack.lab.process import Process
+
+SOCKET = "/run/libvirt/libvirt-sock"
+PRIVATE = ("/etc/libvirt", "/run/libvirt", "/var/lib/libvirt", "/var/cache/libvirt")
+"""Folders that are libvirt's, with its configuration, domains, disks and caches: each host has its own."""
+
+_CAPABILITIES = "qemu/capabilities"
+"""What libvirtd found out about QEMU, under /var/cache/libvirt. It costs 1 s to find out, and libvirtd itself
+drops what does not fit the installed QEMU, kernel and libvirt."""
+
+# Polkit is not there, and who reaches the socket is root anyway.
+_LIBVIRTD_CONF = """\
+host_uuid = "{uuid}"
+auth_unix_ro = "none"
+auth_unix_rw = "none"
+"""
+
+# stdio_handler: there is no virtlogd. The others leave to the host's namespaces what they do for us already; without
+# cgroups, AppArmor and mount namespaces per guest a domain starts in 0.5 s.
+_QEMU_CONF = """\
+stdio_handler = "file"
+user = "root"
+group = "root"
+security_driver = "none"
+cgroup_controllers = [ ]
+namespaces = [ ]
+remember_owner = 0
+"""
+
+
+def configure(etc: Path, identity: str) -> None:
+    """Write the configuration into a host's /etc/libvirt.
+
+    Args:
+        etc: that folder, as the machine sees it.
+        identity: gives the host's UUID. All hosts have the machine's DMI UUID, and libvirt migrates nothing between
+            hosts that look the same.
+    """
+    host_uuid = uuid.uuid5(uuid.NAMESPACE_OID, identity)
+    (etc / "libvirtd.conf").write_text(_LIBVIRTD_CONF.format(uuid=host_uuid))
+    (etc / "qemu.conf").write_text(_QEMU_CONF)
+
+
+def uri(socket: Path) -> str:
+    """The address of the libvirtd behind a UNIX socket."""
+    return f"qemu+unix:///system?socket={quote(str(socket))}"
+
+
+def seed_cache(cache: Path) -> None:
+    """Give a new host's /var/cache/libvirt what an earlier host found out about QEMU."""
+    with contextlib.suppress(FileNotFoundError, FileExistsError):
+        shutil.copytree(_seed(), cache / _CAPABILITIES)
+
+
+def keep_cache(cache: Path) -> None:
+    """Keep what this host's libvirtd found out, for the hosts to come."""
+    found, seed = cache / _CAPABILITIES, _seed()
+    if not found.is_dir() or (seed.is_dir() and _names(seed) >= _names(found)):
+        return
+    seed.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=seed.parent) as scratch:
+        shutil.copytree(found, Path(scratch, "new"))
+        with contextlib.suppress(OSError):  # another lab was faster: as good
+            if seed.is_dir():
+                seed.rename(Path(scratch, "old"))
+            Path(scratch, "new").rename(seed)
+
+
+def wait_ready(daemon: Process, socket: Path, timeout: float) -> None:
+    """Wait until libvirtd answers: its socket is there early, an answer comes when all its drivers are up.
+
+    Raises:
+        LabError: it ended, or does not answer within `timeout` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    while not socket.exists():
+        if daemon.wait(0.01):
+            raise LabError("libvirtd ended at start")
+        if time.monotonic() > deadline:
+            raise LabError(f"libvirtd made no socket in {timeout:g} s")
+    ask = ["virsh", "--connect", uri(socket), "version"]
+    try:
+        answer = subprocess.run(ask, capture_output=True, text=True, timeout=max(1.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired as error:
+        raise LabError(f"libvirtd gave no answer in {timeout:g} s") from error
+    if answer.returncode:
+        raise LabError(f"libvirtd is not ready: {answer.stderr.strip()}")
+
+
+def _seed() -> Path:
+    return cache_dir() / "libvirt-capabilities"
+
+
+def _names(folder: Path) -> set[str]:
+    return {file.name for file in folder.iterdir()}
