@@ -1,0 +1,14 @@
+"""A real Kubernetes control plane on this machine, for the demo, the tests and the benches.
+
+    with Cluster(Path("/tmp/mine")) as cluster:
+        install(cluster)
+        print(cluster.kubectl("get", "crds"))
+
+`python -m hack.devcluster --help` offers the same to a shell.
+"""
+
+from .build import build
+from .cluster import Cluster
+from .errors import ClusterError
+
+__all__ = ["Cluster", "ClusterError", "build"]

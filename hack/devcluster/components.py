@@ -1,0 +1,90 @@
+"""The command line of each component: pure functions of a cluster's layout and ports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from .layout import Layout, Ports
+from .pki import CONTROLLER_MANAGER, SERVICE_RANGE
+
+ETCD = "etcd"
+API_SERVER = "kube-apiserver"
+CONTROLLERS = "kube-controller-manager"
+
+
+def api_url(ports: Ports) -> str:
+    """Where the API server answers."""
+    return f"https://127.0.0.1:{ports.api}"
+
+
+def etcd(layout: Layout, ports: Ports) -> list[str]:
+    """Etcd, one member."""
+    client, peer = f"http://127.0.0.1:{ports.etcd}", f"http://127.0.0.1:{ports.etcd_peer}"
+    return [
+        "etcd",
+        f"--data-dir={layout.etcd}",
+        f"--listen-client-urls={client}",
+        f"--advertise-client-urls={client}",
+        f"--listen-peer-urls={peer}",
+        f"--initial-advertise-peer-urls={peer}",
+        f"--initial-cluster=default={peer}",
+        "--log-level=warn",
+        # A write survives etcd's death, though not the machine's: far faster, and no more is needed here.
+        "--unsafe-no-fsync",
+    ]
+
+
+def kube_apiserver(layout: Layout, ports: Ports) -> list[str]:
+    """The API server, with what a kubeadm cluster has: RBAC, Node authorizer, service accounts, aggregation."""
+    pki = layout.pki
+    return [
+        "kube-apiserver",
+        f"--etcd-servers=http://127.0.0.1:{ports.etcd}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={ports.api}",
+        # Nobody dials it, but it must not be loopback: that is refused as an endpoint of the kubernetes Service.
+        "--advertise-address=10.255.255.254",
+        f"--service-cluster-ip-range={SERVICE_RANGE}",
+        f"--tls-cert-file={pki}/kube-apiserver.crt",
+        f"--tls-private-key-file={pki}/kube-apiserver.key",
+        f"--client-ca-file={pki}/ca.crt",
+        "--authorization-mode=Node,RBAC",
+        "--enable-admission-plugins=NodeRestriction",
+        "--allow-privileged=true",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-key-file={pki}/service-account.pub",
+        f"--service-account-signing-key-file={pki}/service-account.key",
+        f"--requestheader-client-ca-file={pki}/front-proxy-ca.crt",
+        "--requestheader-allowed-names=front-proxy",
+        "--requestheader-username-headers=X-Remote-User",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        f"--proxy-client-cert-file={pki}/front-proxy.crt",
+        f"--proxy-client-key-file={pki}/front-proxy.key",
+    ]
+
+
+def kube_controller_manager(layout: Layout, ports: Ports) -> list[str]:
+    """The controllers: garbage collection, namespaces, service accounts, certificate signing, ..."""
+    pki, kubeconfig = layout.pki, layout.kubeconfig(CONTROLLER_MANAGER.name)
+    return [
+        "kube-controller-manager",
+        f"--kubeconfig={kubeconfig}",
+        "--use-service-account-credentials",
+        f"--service-account-private-key-file={pki}/service-account.key",
+        f"--root-ca-file={pki}/ca.crt",
+        f"--cluster-signing-cert-file={pki}/ca.crt",
+        f"--cluster-signing-key-file={pki}/ca.key",
+        "--leader-elect=false",
+        "--secure-port=0",  # no port, nobody asks
+        # Nodes have no kubelet here; this controller would taint them all as unreachable after 50 s.
+        "--controllers=*,-node-lifecycle-controller",
+    ]
+
+
+COMMAND_LINES: Mapping[str, Callable[[Layout, Ports], list[str]]] = {
+    ETCD: etcd,
+    API_SERVER: kube_apiserver,
+    CONTROLLERS: kube_controller_manager,
+}
+"""In the order they are started."""
