@@ -1,0 +1,1 @@
+"""The demo: one command from nothing to a guest that has booted, and one to leave no trace."""

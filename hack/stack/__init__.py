@@ -1,0 +1,5 @@
+"""A whole Hypernova on this machine: control plane, hosts, operator and agents, as demo, tests and benches run it."""
+
+from .stack import NAMESPACE, Stack
+
+__all__ = ["NAMESPACE", "Stack"]

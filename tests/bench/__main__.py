@@ -1,0 +1,97 @@
+"""`make bench`: what Hypernova costs and how fast it is, on one lab host with boot-sector guests.
+
+Each bench ends with a line `RESULT {json}`: `name`, and figures with their unit in the key. BENCH_STEADY_SECONDS
+(default 300) is how long nothing may be written. Figures are for this machine; compare ratios.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from hypernova_kube.client import Client
+
+sys.path.insert(0, str(Path(__file__).parent))  # the modules beside this one
+
+from cloud import Cloud, percentile
+from meter import ApiWrites, StepSeconds, resident_mib
+
+from hack import guest
+from hack.stack import Stack
+
+NODE = "bench-a"
+STEADY_SECONDS = float(os.environ.get("BENCH_STEADY_SECONDS", "300"))
+
+
+def result(name: str, figures: Mapping[str, float]) -> None:
+    """The line programs read."""
+    print("RESULT " + json.dumps({"name": name, **{key: round(value, 3) for key, value in figures.items()}}), flush=True)
+
+
+async def bench_create(cloud: Cloud, stack: Stack, name: str, batches: list[int]) -> None:
+    """Create Instances batch by batch, each when the one before runs: latency, its parts, and our writes."""
+    writes, steps = ApiWrites(stack), StepSeconds(stack, NODE)
+    runs = [run for size in batches for run in await cloud.create(size)]
+    bind = [1000 * (run.bound - run.created) for run in runs]
+    total = [1000 * (run.running - run.created) for run in runs]
+    result(
+        name,
+        {
+            "instances": len(runs),
+            "running_p50_ms": percentile(total, 50),
+            "running_p95_ms": percentile(total, 95),
+            "bind_p50_ms": percentile(bind, 50),
+            "bind_p95_ms": percentile(bind, 95),
+            **{f"{step}_mean_ms": 1000 * seconds for step, seconds in steps.mean().items()},
+            "api_writes_per_instance": (writes.count() - len(runs)) / len(runs),  # one each is the user's create
+        },
+    )
+
+
+async def bench_memory(stack: Stack, instances: int) -> None:
+    """Resident memory of operator and agent."""
+    operator, agent = stack.operator().pid, stack.agent(NODE).pid
+    assert operator
+    assert agent
+    result(
+        f"memory_{instances}_instances",
+        {"operator_rss_mib": resident_mib(operator), "agent_rss_mib": resident_mib(agent)},
+    )
+
+
+async def bench_steady(stack: Stack, instances: int) -> None:
+    """Writes while nothing changes, Leases left out."""
+    writes = ApiWrites(stack)
+    await asyncio.sleep(STEADY_SECONDS)
+    result("steady_state", {"instances": instances, "seconds": STEADY_SECONDS, "api_writes": writes.count()})
+
+
+async def main() -> None:
+    """All benches, on one stack, in the order that lets each start from what the last left."""
+    images = guest.build()
+    with tempfile.TemporaryDirectory(prefix="hn-bench-") as folder, Stack(Path(folder)) as stack:
+        stack.start_cluster()
+        stack.start_host(NODE)
+        files, url = stack.file_server(images.boot_sector.parent)
+        for component in (files, stack.operator(), stack.agent(NODE)):
+            component.start()
+        async with await Client.connect(stack.cluster.kubeconfig, component="bench") as client:
+            cloud = Cloud(client, f"{url}/{images.boot_sector.name}", images.boot_sector_sha256)
+            await cloud.prepare()
+            await bench_memory(stack, 0)
+            await cloud.create(1)  # the image is downloaded for the first only
+            await bench_create(cloud, stack, "create_one_by_one", [1] * 10)
+            await bench_create(cloud, stack, "create_20_at_once", [20])
+            await cloud.create(100 - len(cloud.names))
+            await bench_memory(stack, 100)
+            await bench_steady(stack, 100)
+            await cloud.delete_all()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
