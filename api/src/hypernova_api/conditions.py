@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hypernova_api.meta import Model
+from hypernova_api.meta import Model, Time, keyed_by
 
 Truth = Literal["True", "False", "Unknown"]
 
@@ -30,8 +30,12 @@ class Condition(Model):
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The metadata.generation this was observed at."""
 
-    last_transition_time: str
+    last_transition_time: Time
     """When `status` last changed, RFC 3339."""
+
+
+Conditions = Annotated[list[Condition], Field(max_length=32), keyed_by("type")]
+"""The conditions of an object: at most one of a type."""
 
 
 def find(conditions: Iterable[Condition], type_: str) -> Condition | None:

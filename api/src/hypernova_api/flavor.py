@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from hypernova_api.meta import AGE, Column, Kind, Model, Rule
-from hypernova_api.quantity import Quantity
+from hypernova_api.quantity import Quantity, at_least
 
 
 class FlavorSpec(Model):
@@ -24,16 +24,13 @@ class FlavorSpec(Model):
 
     rules: ClassVar[list[Rule]] = [
         Rule("self == oldSelf", "a Flavor cannot be edited: make a new one", "FieldValueForbidden"),
+        at_least("memory", "1Mi", "2Gi"),
         Rule(
-            "quantity(string(self.memory)).compareTo(quantity('1Mi')) >= 0",
-            "memory must be at least 1Mi, e.g. 2Gi",
+            "quantity(string(self.memory)).isInteger() && quantity(string(self.memory)).asInteger() % 1048576 == 0",
+            "memory must be a whole number of MiB: 2Gi or 2048Mi, not 2G",
             field=".memory",
         ),
-        Rule(
-            "quantity(string(self.rootDisk)).sign() >= 0",
-            "rootDisk must not be negative, e.g. 20Gi",
-            field=".rootDisk",
-        ),
+        at_least("rootDisk", "0", "20Gi"),
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from hypernova_api.conditions import Condition
+from hypernova_api.conditions import Conditions
 from hypernova_api.meta import AGE, Column, Kind, Model, Rule
 from hypernova_api.quantity import Quantity
 
@@ -85,7 +85,7 @@ class HypervisorStatus(Model):
     allocatable: Resources | None = None
     """What Instances may claim before overcommit: capacity less the host's own reserve."""
 
-    conditions: list[Condition] = Field(default_factory=list)
+    conditions: Conditions = Field(default_factory=list)
     """`Ready`: libvirt answers and the pool and default network are active."""
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from hypernova_api.meta import AGE, Column, Kind, Model, Rule
-from hypernova_api.quantity import Quantity
+from hypernova_api.quantity import Quantity, at_least
 
 Format = Literal["qcow2", "raw"]
 
@@ -43,6 +43,8 @@ class ImageSpec(Model):
             "FieldValueForbidden",
             ".source",
         ),
+        at_least("minDisk", "0", "4Gi"),
+        at_least("minMemory", "0", "512Mi"),
     ]
 
 

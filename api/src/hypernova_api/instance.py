@@ -7,15 +7,15 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from hypernova_api.conditions import Condition
+from hypernova_api.conditions import Conditions
 from hypernova_api.flavor import FlavorSpec
 from hypernova_api.image import Format
-from hypernova_api.meta import AGE, Column, Kind, Model, Rule
+from hypernova_api.meta import AGE, AS_SET, Column, Kind, Model, Name, Namespace, Rule, immutable
 
 USER_DATA_LIMIT = 65536
 """Bytes of user data: Nova's limit, and what a config drive is expected to carry."""
 
-Name = Annotated[str, Field(min_length=1, max_length=253)]
+EDIT_HINT = "rebuild the Instance, or delete and create it anew"
 
 
 class Phase(StrEnum):
@@ -36,7 +36,9 @@ class ImageReference(Model):
     """An Image by name."""
 
     name: Name
-    namespace: Annotated[str, Field(min_length=1, max_length=63)] | None = None
+    """Name of an Image."""
+
+    namespace: Namespace | None = None
     """Where the Image is; the Instance's own namespace when absent."""
 
 
@@ -44,7 +46,10 @@ class SecretKeyReference(Model):
     """A key of a Secret in the Instance's namespace."""
 
     name: Name
-    key: Name
+    """Name of the Secret."""
+
+    key: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
+    """Key in the Secret's data."""
 
 
 class UserData(Model):
@@ -83,7 +88,7 @@ class InstanceSpec(Model):
     """Whether the guest should run. Stopping presses the power button first, and pulls the plug when the guest
     has not gone after `terminationGracePeriodSeconds`."""
 
-    key_pairs: Annotated[list[Name], Field(max_length=16)] = Field(default_factory=list)
+    key_pairs: Annotated[list[Name], Field(max_length=16), AS_SET] = Field(default_factory=list)
     """KeyPairs of the Instance's namespace that the guest admits."""
 
     user_data: UserData | None = None
@@ -93,32 +98,15 @@ class InstanceSpec(Model):
     """Seconds a guest has to shut down by itself, at a stop or a deletion; 0 pulls the plug at once."""
 
     rules: ClassVar[list[Rule]] = [
-        Rule(
-            "self.image == oldSelf.image",
-            "the image of an Instance cannot be edited: rebuild it (an InstanceAction of type Rebuild), or delete and "
-            "create it anew",
-            "FieldValueForbidden",
-            ".image",
+        immutable(
+            "image",
+            "the image of an Instance cannot be edited: rebuild it (an InstanceAction of type Rebuild), "
+            "or delete and create it anew",
         ),
-        Rule(
-            "self.flavor == oldSelf.flavor",
-            "the flavor of an Instance cannot be edited in this version: delete and create it anew",
-            "FieldValueForbidden",
-            ".flavor",
-        ),
-        Rule(
-            "has(self.userData) == has(oldSelf.userData) && (!has(self.userData) || self.userData == oldSelf.userData)",
-            "user data is read at the first boot only and cannot be edited: rebuild the Instance, or delete and create it "
-            "anew",
-            "FieldValueForbidden",
-            ".userData",
-        ),
-        Rule(
-            "self.keyPairs == oldSelf.keyPairs",
-            "key pairs are read at the first boot only and cannot be edited: rebuild the Instance, or delete and create it "
-            "anew",
-            "FieldValueForbidden",
-            ".keyPairs",
+        immutable("flavor", "the flavor of an Instance cannot be edited in this version: delete and create it anew"),
+        immutable("userData", f"user data is read at the first boot only and cannot be edited: {EDIT_HINT}"),
+        immutable(
+            "keyPairs", f"key pairs are read at the first boot only and cannot be edited: {EDIT_HINT}", empty="[]"
         ),
     ]
 
@@ -165,7 +153,7 @@ class InstanceStatus(Model):
     key_pairs: list[BoundKeyPair] = Field(default_factory=list)
     addresses: list[Address] = Field(default_factory=list)
     observed_generation: Annotated[int, Field(ge=0)] | None = None
-    conditions: list[Condition] = Field(default_factory=list)
+    conditions: Conditions = Field(default_factory=list)
     """`Scheduled`: a node has been found. `Ready`: the guest is in the power state asked for."""
 
 

@@ -6,8 +6,10 @@ import re
 from decimal import ROUND_CEILING, Decimal
 from typing import Any, ClassVar, Self
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
+
+from hypernova_api.meta import Rule
 
 
 class Quantity(str):
@@ -18,6 +20,7 @@ class Quantity(str):
 
     __slots__ = ()
 
+    MAX_LENGTH: ClassVar[int] = 32
     PATTERN: ClassVar[str] = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$"
     _SCALE: ClassVar[dict[str, Decimal]] = {
         **{
@@ -59,7 +62,27 @@ class Quantity(str):
         )
 
     @classmethod
+    def __get_pydantic_json_schema__(cls, _core_schema: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """As Kubernetes writes the schema of its own quantities, bounded so that CEL rules may parse them."""
+        return {"x-kubernetes-int-or-string": True, "pattern": cls.PATTERN, "maxLength": cls.MAX_LENGTH}
+
+    @classmethod
     def _validate(cls, value: object) -> Self:
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise ValueError("a quantity is a string like 2Gi or a whole number")
         return cls(value)
+
+
+def at_least(field: str, least: str, example: str) -> Rule:
+    """The rule that a quantity is not less than another.
+
+    Args:
+        field: its name on the wire; always present, e.g. by a default.
+        least: the smallest that is allowed, e.g. `1Mi`.
+        example: one that makes sense, for the message.
+    """
+    return Rule(
+        f"quantity(string(self.{field})).compareTo(quantity('{least}')) >= 0",
+        f"{field} must be at least {least}, e.g. {example}",
+        field=f".{field}",
+    )
