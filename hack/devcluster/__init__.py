@@ -10,5 +10,6 @@
 from .build import build
 from .cluster import Cluster
 from .errors import ClusterError
+from .install import install
 
-__all__ = ["Cluster", "ClusterError", "build"]
+__all__ = ["Cluster", "ClusterError", "build", "install"]

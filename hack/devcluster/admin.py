@@ -13,6 +13,8 @@ from typing import Any
 from .errors import ClusterError
 from .pki import ADMIN
 
+JSON = "application/json"
+
 
 @dataclass(frozen=True)
 class Admin:
@@ -45,42 +47,44 @@ class Admin:
         Raises:
             ClusterError: the server does not answer, or answers with an error.
         """
-        return self._checked("GET", path)
+        return self._checked("GET", path, accept="*/*")
 
-    def get(self, path: str) -> dict[str, Any]:
-        """The object at `path`; raises as `text`."""
-        return self._object("GET", path)
+    def get(self, path: str, *, accept: str = JSON) -> dict[str, Any]:
+        """The object at `path`, in the representation `accept`; raises as `text`."""
+        answer: dict[str, Any] = json.loads(self._checked("GET", path, accept=accept))
+        return answer
 
     def create(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Posts `body` to the collection `path` and returns the created object; raises as `text`."""
-        return self._object("POST", path, body)
+        answer: dict[str, Any] = json.loads(self._checked("POST", path, body))
+        return answer
+
+    def delete(self, path: str) -> None:
+        """Deletes the object at `path`, if there; raises as `text` when the server does not answer."""
+        if self.exists(path):
+            self._checked("DELETE", path)
 
     def ensure(self, collection: str, body: dict[str, Any]) -> dict[str, Any]:
         """The object named as in `body` in `collection`, created when missing and left alone when there."""
         path = f"{collection}/{body['metadata']['name']}"
         return self.get(path) if self.exists(path) else self.create(collection, body)
 
-    def _object(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        answer = json.loads(self._checked(method, path, body))
-        assert isinstance(answer, dict)
-        return answer
-
-    def _checked(self, method: str, path: str, body: dict[str, Any] | None = None) -> str:
+    def _checked(self, method: str, path: str, body: dict[str, Any] | None = None, *, accept: str = JSON) -> str:
         try:
-            status, text = self._request(method, path, body)
+            status, text = self._request(method, path, body, accept=accept)
         except (OSError, http.client.HTTPException) as error:
             raise ClusterError(f"{method} {path}: the API server does not answer: {error}") from error
         if status >= http.HTTPStatus.BAD_REQUEST:
             raise ClusterError(f"{method} {path}: {status} {text.strip()}")
         return text
 
-    def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, str]:
-        connection = http.client.HTTPSConnection(
-            "127.0.0.1", self.port, timeout=self.timeout, context=self._tls
-        )
+    def _request(
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, accept: str = JSON
+    ) -> tuple[int, str]:
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=self.timeout, context=self._tls)
         try:
             payload = None if body is None else json.dumps(body)
-            connection.request(method, path, payload, {"Content-Type": "application/json"})
+            connection.request(method, path, payload, {"Content-Type": JSON, "Accept": accept})
             response = connection.getresponse()
             return response.status, response.read().decode()
         finally:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+from hack.cache import built, cache_dir, digest
 
 from .errors import ClusterError
 from .locking import locked
@@ -37,16 +37,13 @@ REPORT_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """All that decides what the binary is."""
+    """All that decides what the binary is, besides the files in SOURCE."""
 
     kubernetes: str
     """Version of k8s.io/kubernetes, e.g. `v1.36.3`."""
 
     go: str
     """Version of the Go toolchain, e.g. `go1.26.8`."""
-
-    inputs: tuple[bytes, ...]
-    """Contents of the source files, in the order of INPUTS."""
 
     @property
     def ldflags(self) -> str:
@@ -58,13 +55,9 @@ class Recipe:
 
     @property
     def key(self) -> str:
-        """The cache key: 16 hex digits."""
-        parts = [self.go, self.ldflags, *FLAGS, *(f"{k}={v}" for k, v in ENVIRONMENT.items())]
-        digest = hashlib.sha256()
-        for part in (*(part.encode() for part in parts), *self.inputs):
-            digest.update(len(part).to_bytes(8))
-            digest.update(part)
-        return digest.hexdigest()[:16]
+        """The cache key."""
+        settings = [self.go, self.ldflags, *FLAGS, *(f"{k}={v}" for k, v in ENVIRONMENT.items())]
+        return digest([*settings, *(SOURCE / name for name in INPUTS)])
 
 
 def build() -> Path:
@@ -77,31 +70,11 @@ def build() -> Path:
         ClusterError: Go is missing, or the build failed; with the compiler's last words.
     """
     recipe = read_recipe()
-    root = cache_root()
-    folder = root / recipe.key
-    binary = folder / "devcluster"
-    if binary.exists():
-        return binary
-    with locked(root / f"{recipe.key}.lock", seconds=BUILD_SECONDS):
-        if binary.exists():
-            return binary
-        for leftover in root.glob(f"{recipe.key}.building-*"):  # of a builder that was killed
-            shutil.rmtree(leftover)
-        building = Path(tempfile.mkdtemp(prefix=f"{recipe.key}.building-", dir=root))
-        try:
-            _compile(recipe, building / "devcluster")
-            (building / "bin").mkdir()
-            (building / "bin" / "kubectl").symlink_to("../devcluster")
-            building.rename(folder)
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
+    binary = cache_dir() / "devcluster" / recipe.key / "devcluster"
+    if not binary.exists():
+        with locked(cache_dir() / "devcluster" / f"{recipe.key}.lock", seconds=BUILD_SECONDS):
+            built("devcluster", recipe.key, partial(_compile, recipe))
     return binary
-
-
-def cache_root() -> Path:
-    """Where the binaries are kept, one folder per recipe."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "hypernova" / "devcluster"
 
 
 def read_recipe() -> Recipe:
@@ -110,14 +83,14 @@ def read_recipe() -> Recipe:
     Raises:
         ClusterError: Go is missing, or go.mod names no k8s.io/kubernetes.
     """
-    inputs = tuple((SOURCE / name).read_bytes() for name in INPUTS)
-    version = re.search(rb"^\s*k8s\.io/kubernetes (v\S+)$", inputs[INPUTS.index("go.mod")], re.MULTILINE)
+    version = re.search(r"^\s*k8s\.io/kubernetes (v\S+)$", (SOURCE / "go.mod").read_text(), re.MULTILINE)
     if version is None:
         raise ClusterError(f"{SOURCE / 'go.mod'} does not require k8s.io/kubernetes")
-    return Recipe(kubernetes=version[1].decode(), go=_go("env", "GOVERSION").strip(), inputs=inputs)
+    return Recipe(kubernetes=version[1], go=_go("env", "GOVERSION").strip())
 
 
-def _compile(recipe: Recipe, output: Path) -> None:
+def _compile(recipe: Recipe, folder: Path) -> None:
+    output = folder / "devcluster"
     started = time.monotonic()
     progress = _Progress(f"devcluster {recipe.kubernetes}")
     progress.say("fetching modules")
@@ -125,9 +98,7 @@ def _compile(recipe: Recipe, output: Path) -> None:
     command = ["go", "build", "-v", *FLAGS, "-ldflags", recipe.ldflags, "-o", str(output), "."]
     compiled = 0
     complaints: deque[str] = deque(maxlen=30)
-    with subprocess.Popen(
-        command, cwd=SOURCE, env=os.environ | ENVIRONMENT, stderr=subprocess.PIPE, text=True
-    ) as go:
+    with subprocess.Popen(command, cwd=SOURCE, env=os.environ | ENVIRONMENT, stderr=subprocess.PIPE, text=True) as go:
         assert go.stderr is not None  # noqa: S101 - for mypy: stderr=PIPE gives one
         try:
             for line in go.stderr:
@@ -141,6 +112,8 @@ def _compile(recipe: Recipe, output: Path) -> None:
             raise
     if go.returncode != 0:
         raise ClusterError(f"go build of {SOURCE} failed:\n{''.join(complaints)}")
+    (folder / "bin").mkdir()
+    (folder / "bin" / "kubectl").symlink_to("../devcluster")
     progress.say(f"built {output.stat().st_size / 1e6:.0f} MB in {time.monotonic() - started:.0f} s")
 
 

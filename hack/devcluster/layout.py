@@ -56,7 +56,7 @@ class Layout:
 
     @property
     def kubectl_cache(self) -> Path:
-        """kubectl keys its discovery cache by address and port, so clusters with one user's cache could mix them up."""
+        """The discovery cache. It is keyed by address and port, so a shared one could mix clusters up."""
         return self.folder / "kubectl-cache"
 
     def log(self, component: str) -> Path:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import fcntl
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
-from .errors import ClusterError
+from .waiting import wait_until
 
 
 @contextmanager
@@ -22,14 +22,14 @@ def locked(path: Path, *, seconds: float) -> Iterator[None]:
         ClusterError: somebody else still had it after `seconds`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    deadline = time.monotonic() + seconds
     with path.open("a") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise ClusterError(f"another process held {path} for more than {seconds:.0f} s") from None
-                time.sleep(0.05)
+        wait_until(lambda: _try_lock(file), seconds=seconds, what=f"the process that holds {path}")
         yield
+
+
+def _try_lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -11,8 +11,8 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ LOG_LINES = 15
 """How much of a log an error shows."""
 
 GRACE_SECONDS = 20
-"""How long an asked component may take: an API server drains its watches for up to 10 s and keeps the port so long."""
+"""How long a component may take to end when asked; an API server with open requests is the slowest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Component:
     """The cluster's, absolute: makes the name unique on the machine."""
 
     binary: Path
-    arguments: Sequence[str]
+    arguments: tuple[str, ...]
     """argv, the component's name first."""
 
     log: Path
@@ -160,10 +160,8 @@ def _gone_within(pidfd: int, seconds: float) -> bool:
 
 
 def _reap(pidfd: int) -> None:
-    try:
+    with suppress(ChildProcessError):  # started by another process, whose child or init's it is
         os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
-    except ChildProcessError:
-        pass  # started by another process, whose child or init's it is
 
 
 def _environment(pid: int) -> dict[str, str]:

@@ -25,8 +25,7 @@ def issue_token(admin: Admin, namespace: str, name: str, node: str | None) -> st
             "uid": metadata["uid"],
         }
     answer = admin.create(f"{accounts}/{name}/token", {"spec": spec})
-    token = answer["status"]["token"]
-    assert isinstance(token, str)
+    token: str = answer["status"]["token"]
     return token
 
 

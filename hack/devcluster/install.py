@@ -1,0 +1,114 @@
+"""What Hypernova needs in a cluster: namespace, kinds, admission policies, roles."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .admin import Admin
+from .cluster import Cluster
+from .errors import ClusterError
+from .waiting import wait_until
+
+REPOSITORY = Path(__file__).parents[2]
+NAMESPACE = "hypernova-system"
+GROUP = "compute.hypernova.dev"
+SERVED_SECONDS = 60
+
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+MARK = "devcluster-sentinel-works"
+MUTATING = {
+    "reinvocationPolicy": "Never",
+    "mutations": [
+        {
+            "patchType": "ApplyConfiguration",
+            "applyConfiguration": {"expression": f"Object{{data: Object.data{{marked: '{MARK}'}}}}"},
+        }
+    ],
+}
+VALIDATING = {"validations": [{"expression": "!has(object.data)", "message": MARK}]}
+
+AGGREGATED_DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+def install(cluster: Cluster) -> None:
+    """Applies `crds/` and the chart's roles, and returns when kinds are served and policies in force.
+
+    Can be repeated, e.g. after `make crds`.
+
+    Raises:
+        ClusterError: the API server refused something, or does not serve it in time.
+    """
+    cluster.admin.ensure("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
+    if any((REPOSITORY / "crds").glob("*.yaml")):
+        # Server-side, as the definitions are too large for kubectl's last-applied annotation.
+        cluster.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={REPOSITORY / 'crds'}")
+    for template in sorted((REPOSITORY / "charts/hypernova/templates").glob("*rbac*.yaml")):
+        manifest = template.read_text().replace("{{ .Release.Namespace }}", NAMESPACE)
+        cluster.kubectl("apply", "--filename=-", input=manifest)
+    wait_until(lambda: _served(cluster.admin), seconds=SERVED_SECONDS, what="the kinds to be served")
+    _wait_for_policies(cluster.admin)
+
+
+def _served(admin: Admin) -> bool:
+    """Whether discovery, from which kubectl and other clients learn what there is, lists each version of our kinds."""
+    defined = {
+        (version["name"], item["spec"]["names"]["plural"])
+        for item in admin.get(DEFINITIONS)["items"]
+        for version in item["spec"]["versions"]
+        if version["served"] and item["spec"]["group"] == GROUP
+    }
+    discovered = {
+        (version["version"], resource["resource"])
+        for group in admin.get("/apis", accept=AGGREGATED_DISCOVERY)["items"]
+        for version in group["versions"]
+        for resource in version["resources"]
+        if group["metadata"]["name"] == GROUP
+    }
+    return defined <= discovered
+
+
+def _wait_for_policies(admin: Admin) -> None:
+    """Returns when every policy applied so far is in force.
+
+    The API server picks policies up about once a second and does not tell when. So two more, one for each of its
+    two plugins, are added and tried until both work: what came before them works too then.
+    """
+    name = f"devcluster-sentinel-{uuid.uuid4().hex[:8]}"
+    with (
+        _sentinel(admin, "mutatingadmissionpolicies", name, MUTATING),
+        _sentinel(admin, "validatingadmissionpolicies", name, VALIDATING),
+    ):
+        wait_until(lambda: _both_work(admin, name), seconds=SERVED_SECONDS, what="the admission policies")
+
+
+@contextmanager
+def _sentinel(admin: Admin, resource: str, name: str, spec: dict[str, Any]) -> Iterator[None]:
+    """A policy and its binding, for the one ConfigMap `name`, gone afterwards."""
+    bindings = resource.removesuffix("policies") + "policybindings"
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}
+    constraints = {"matchConstraints": {"resourceRules": [rule | {"resourceNames": [name]}]}}
+    actions = {"validationActions": ["Deny"]} if "validations" in spec else {}
+    try:
+        admin.create(f"{ADMISSION}/{resource}", {"metadata": {"name": name}, "spec": constraints | spec})
+        admin.create(f"{ADMISSION}/{bindings}", {"metadata": {"name": name}, "spec": {"policyName": name} | actions})
+        yield
+    finally:
+        admin.delete(f"{ADMISSION}/{bindings}/{name}")
+        admin.delete(f"{ADMISSION}/{resource}/{name}")
+
+
+def _both_work(admin: Admin, name: str) -> bool:
+    """Whether a ConfigMap that is tried, but not created, meets both sentinels."""
+    configmaps = f"/api/v1/namespaces/{NAMESPACE}/configmaps?dryRun=All"
+    try:
+        admin.create(configmaps, {"metadata": {"name": name}})
+    except ClusterError as error:
+        if MARK not in str(error):
+            raise
+        return True
+    return False
