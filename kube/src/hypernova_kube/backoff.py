@@ -14,7 +14,7 @@ class Backoff:
     def __init__(self, base: float = 1.0, cap: float = 300.0, rng: random.Random | None = None) -> None:
         self._base = base
         self._cap = cap
-        self._rng = rng or random.Random()  # noqa: S311 - spreads load, guards nothing
+        self._rng = rng or random.SystemRandom()
         self._attempts: dict[Hashable, int] = {}
 
     def next(self, key: Hashable) -> float:

@@ -1,29 +1,48 @@
-"""The verbs of the API server. (Signatures; the bodies follow.)"""
+"""The verbs of the API server, for any resource: plain dicts in and out, `errors.py` raised.
 
+async with await Client.connect(component="agent") as client:
+    node = await client.get(NODES, "node-a")
+"""
+
+import json
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from hypernova_kube.credentials import log_in_from
+from hypernova_kube.errors import Expired, Unreachable, from_status
 from hypernova_kube.metrics import Metrics
 from hypernova_kube.resources import Object, Resource
+from hypernova_kube.transport import Request, Transport
+
+_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_LIST_TRIES = 3
+_LONGEST_LINE = 16 * 1024 * 1024
+"""Bytes of one watch event. etcd holds objects to 1.5 MiB; anything near this is no watch."""
 
 
 class PatchType(StrEnum):
-    """How a patch is to be read by the server."""
+    """How the server is to read a patch."""
 
     MERGE = "application/merge-patch+json"
-    """A dict laid over the object; None removes; lists are replaced whole."""
+    """A dict laid over the object: None removes, a list replaces the whole list."""
+
     JSON = "application/json-patch+json"
     """A list of operations (RFC 6902), `test` among them."""
+
     APPLY = "application/apply-patch+yaml"
-    """Server-side apply: the fields `field_manager` wants to own, taken by force."""
+    """Server-side apply: a dict of just the fields that the field manager owns, taken by force."""
+
+
+Patch = dict[str, Any] | list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All objects of a list, and the resourceVersion a watch can go on from."""
+    """All objects of a list, and the resourceVersion from which a watch goes on."""
 
     items: list[Object]
     resource_version: str
@@ -31,23 +50,41 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class WatchEvent:
-    """One event of a watch."""
+    """One event of a watch. A BOOKMARK's object has nothing but a resourceVersion."""
 
     type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
     object: Object
 
 
 class Client:
-    """A connection to one API server. `async with await Client.connect(component="agent") as client: ...`."""
+    """One user's connection to one API server: `async with await Client.connect(component="agent") as client: ...`.
 
-    metrics: Metrics
+    Every verb can raise `Unreachable` and any `ApiError`, and ends within 30 s (except a watch). 429 answers are
+    waited out, as the server asks, a few times, except by `create`.
+    """
+
+    def __init__(self, transport: Transport, metrics: Metrics) -> None:
+        self._transport = transport
+        self.metrics = metrics
 
     @classmethod
     async def connect(
         cls, kubeconfig: Path | None = None, *, component: str = "client", metrics: Metrics | None = None
     ) -> Self:
-        """Log in (None: $KUBECONFIG, else in-cluster, else ~/.kube/config)."""
-        raise NotImplementedError
+        """Log in by `kubeconfig`; None: by $KUBECONFIG, else as the Pod we are in, else by ~/.kube/config.
+
+        Args:
+            kubeconfig: path of a kubeconfig.
+            component: who asks; part of the User-Agent, which audit logs and API server metrics show.
+            metrics: where to count requests; what is made from this client counts there too.
+
+        Raises:
+            NoCredentials: there are none, or they are broken. Whether the server takes them is not asked.
+        """
+        log_in = log_in_from(kubeconfig)
+        metrics = metrics or Metrics()
+        user_agent = f"hypernova-{component}/{version('hypernova-operator')}"
+        return cls(Transport(log_in, await log_in(), user_agent, metrics), metrics)
 
     async def __aenter__(self) -> Self:
         return self
@@ -57,14 +94,15 @@ class Client:
 
     async def close(self) -> None:
         """Cut all connections."""
+        await self._transport.close()
 
     async def get(self, resource: Resource, name: str, namespace: str = "") -> Object:
-        """One object."""
-        raise NotImplementedError
+        """One object, as it is now."""
+        return await self._object(Request("get", resource.plural, "GET", resource.path(namespace, name)))
 
     async def get_raw(self, path: str) -> str:
-        """The text at a path, e.g. `/readyz`, `/metrics`."""
-        raise NotImplementedError
+        """The text that an endpoint answers which is no resource, e.g. `/readyz` or `/metrics`."""
+        return (await self._transport.send(Request("get", "", "GET", path, accept="*/*"))).decode()
 
     async def list(
         self,
@@ -75,8 +113,9 @@ class Client:
         field_selector: str = "",
         page_size: int = 500,
     ) -> Listing:
-        """All objects, page by page."""
-        raise NotImplementedError
+        """All objects (of a namespace) that match, as they are now, without managedFields; read page by page."""
+        request = Request("list", resource.plural, "GET", resource.path(namespace))
+        return await self._list(request, resource, _selectors(label_selector, field_selector), page_size)
 
     async def list_metadata(
         self,
@@ -87,10 +126,11 @@ class Client:
         field_selector: str = "",
         page_size: int = 500,
     ) -> Listing:
-        """All objects, but only their metadata (`PartialObjectMetadata`)."""
-        raise NotImplementedError
+        """As `list`, but of each object only its metadata is sent."""
+        request = Request("list", resource.plural, "GET", resource.path(namespace), accept=_METADATA_ONLY)
+        return await self._list(request, resource, _selectors(label_selector, field_selector), page_size)
 
-    def watch(
+    async def watch(
         self,
         resource: Resource,
         *,
@@ -101,30 +141,87 @@ class Client:
         timeout_seconds: float = 300.0,
         bookmarks: bool = True,
     ) -> AsyncGenerator[WatchEvent, None]:
-        """Every change after `resource_version`, until the server ends it after `timeout_seconds`."""
-        raise NotImplementedError
+        """Every change after `resource_version`, until the server ends the watch after `timeout_seconds`.
+
+        Close it (`contextlib.aclosing`) when leaving it early. Silence is not an error here: the caller knows how
+        long it may last.
+
+        Raises:
+            Expired: the server no longer knows what came after `resource_version`. List again.
+        """
+        params = {
+            "watch": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(max(1, round(timeout_seconds))),
+            "allowWatchBookmarks": str(bookmarks).lower(),
+            **_selectors(label_selector, field_selector),
+        }
+        request = Request("watch", resource.plural, "GET", resource.path(namespace), params)
+        async with self._transport.stream(request) as chunks:
+            pending = bytearray()
+            async for chunk in chunks:
+                pending += chunk
+                if b"\n" in chunk:
+                    *lines, pending = pending.split(b"\n")
+                    for line in lines:
+                        yield _event(line)
+                elif len(pending) > _LONGEST_LINE:
+                    raise Unreachable(f"watch of {resource.plural}: an event of more than {_LONGEST_LINE} bytes")
 
     async def create(self, resource: Resource, obj: Object) -> Object:
-        """Create; the stored object is returned."""
-        raise NotImplementedError
+        """Create an object; returns it as stored.
+
+        Raises:
+            AlreadyExists: one of that name is there.
+            Invalid: schema, CEL or admission refused it.
+        """
+        path = resource.path(obj["metadata"].get("namespace", ""))
+        return await self._object(Request("create", resource.plural, "POST", path, body=_json(obj)))
 
     async def replace(self, resource: Resource, obj: Object, subresource: str = "") -> Object:
-        """Replace, under the resourceVersion that `obj` carries."""
-        raise NotImplementedError
+        """Put `obj` in the place of the object of its name; returns it as stored.
+
+        Raises:
+            Conflict: the stored one has another resourceVersion than `obj` (which need not carry one) or uid.
+        """
+        metadata = obj["metadata"]
+        path = resource.path(metadata.get("namespace", ""), metadata["name"], subresource)
+        return await self._object(Request("update", _labelled(resource, subresource), "PUT", path, body=_json(obj)))
 
     async def patch(
         self,
         resource: Resource,
         name: str,
-        patch: dict[str, Any] | list[dict[str, Any]],
+        patch: Patch,
         namespace: str = "",
         *,
         subresource: str = "",
         kind: PatchType = PatchType.MERGE,
         field_manager: str = "",
     ) -> Object:
-        """Patch; the stored object is returned. A merge patch with metadata.resourceVersion is conditional."""
-        raise NotImplementedError
+        """Change an object; returns it as stored.
+
+        Args:
+            resource: what it is.
+            name: which it is.
+            patch: a dict for MERGE and APPLY (then with apiVersion and kind), a list of operations for JSON.
+            namespace: where it is.
+            subresource: e.g. `status`.
+            kind: how to read `patch`.
+            field_manager: who owns the fields from now on; APPLY needs it.
+
+        Raises:
+            Conflict: `patch` carries metadata.resourceVersion (or uid), and the stored object has another.
+            Invalid: refused by schema, CEL or admission; or a `test` operation of a JSON patch did not hold.
+        """
+        params = {"fieldManager": field_manager} if field_manager else {}
+        if kind is PatchType.APPLY:
+            # A controller has no one to ask when another manager owns a field: it states what must be.
+            params["force"] = "true"
+        path = resource.path(namespace, name, subresource)
+        return await self._object(
+            Request("patch", _labelled(resource, subresource), "PATCH", path, params, _json(patch), kind)
+        )
 
     async def delete(
         self,
@@ -135,5 +232,77 @@ class Client:
         uid: str = "",
         grace_seconds: int | None = None,
     ) -> None:
-        """Ask for deletion; with `uid`, only of that very object (else Conflict)."""
-        raise NotImplementedError
+        """Ask for deletion; the object stays for as long as it has finalizers.
+
+        Args:
+            resource: what it is.
+            name: which it is.
+            namespace: where it is.
+            uid: delete that very object, not another that has come to bear its name.
+            grace_seconds: for kinds that end gracefully (Pods).
+
+        Raises:
+            NotFound: it is gone already.
+            Conflict: the object has another uid.
+        """
+        options: Object = {"apiVersion": "v1", "kind": "DeleteOptions"}
+        if uid:
+            options["preconditions"] = {"uid": uid}
+        if grace_seconds is not None:
+            options["gracePeriodSeconds"] = grace_seconds
+        path = resource.path(namespace, name)
+        await self._transport.send(Request("delete", resource.plural, "DELETE", path, body=_json(options)))
+
+    async def _object(self, request: Request) -> Object:
+        obj: Object = json.loads(await self._transport.send(request))
+        return obj
+
+    async def _list(self, request: Request, resource: Resource, params: dict[str, str], page_size: int) -> Listing:
+        for tries_left in reversed(range(_LIST_TRIES)):
+            try:
+                # The last try asks for everything at once: a list without pages cannot expire between them.
+                return await self._list_pages(request, resource, params, page_size if tries_left else 0)
+            except Expired:
+                if not tries_left:
+                    raise
+        raise AssertionError("the last try returns or raises")
+
+    async def _list_pages(
+        self, request: Request, resource: Resource, params: dict[str, str], page_size: int
+    ) -> Listing:
+        items: list[Object] = []
+        params = {**params, "limit": str(page_size)} if page_size else params
+        while True:
+            page = await self._object(replace(request, params=params))
+            for item in page["items"]:
+                # The server leaves these out of most lists; whoever keeps an item wants them.
+                items.append(_slim({**item, "apiVersion": resource.api_version, "kind": resource.kind}))
+            if not page["metadata"].get("continue"):
+                return Listing(items, page["metadata"]["resourceVersion"])
+            params = {**params, "continue": page["metadata"]["continue"]}
+
+
+def _event(line: bytes | bytearray) -> WatchEvent:
+    event = json.loads(line)
+    if event["type"] == "ERROR":
+        raise from_status(event["object"])
+    return WatchEvent(event["type"], _slim(event["object"]))
+
+
+def _slim(obj: Object) -> Object:
+    # A quarter of an object's bytes, and nobody reads them.
+    obj["metadata"].pop("managedFields", None)
+    return obj
+
+
+def _selectors(label_selector: str, field_selector: str) -> dict[str, str]:
+    selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
+    return {name: selector for name, selector in selectors.items() if selector}
+
+
+def _labelled(resource: Resource, subresource: str) -> str:
+    return f"{resource.plural}/{subresource}" if subresource else resource.plural
+
+
+def _json(obj: Patch) -> bytes:
+    return json.dumps(obj, separators=(",", ":")).encode()

@@ -2,6 +2,7 @@
 
 KubeError
 ├── Unreachable            no answer: connection refused or cut, TLS, timeout
+├── NoCredentials          no kubeconfig or service account, or one that cannot be used
 ├── LeadershipLost         this process led, and no longer does
 └── ApiError               an answer that says no
     ├── BadRequest         400
@@ -27,6 +28,10 @@ class KubeError(Exception):
 
 class Unreachable(KubeError):
     """No answer from the API server. Whether it did what was asked is not known."""
+
+
+class NoCredentials(KubeError):
+    """No way to log in: there is no kubeconfig or service account, or it is broken."""
 
 
 class LeadershipLost(KubeError):

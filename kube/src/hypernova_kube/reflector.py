@@ -1,29 +1,72 @@
-"""A copy of one resource's objects, kept equal to the API server's. (Signatures; the bodies follow.)"""
+"""A copy of one resource's objects, kept equal to the API server's, that tells every difference once.
+
+What a watch cannot tell is found by comparing: after a break longer than the server's memory, the objects are listed
+again, and those that vanished meanwhile are told as gone.
+"""
 
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from hypernova_kube.backoff import Backoff
 from hypernova_kube.client import Client
-from hypernova_kube.resources import Key, Object, Resource
+from hypernova_kube.errors import Expired, KubeError, NoCredentials, TooManyRequests, Unauthorized, Unreachable
+from hypernova_kube.process.logs import get_logger
+from hypernova_kube.resources import Key, Object, Resource, key_of
+
+log = get_logger(__name__)
+
+_WATCH_SECONDS = (240.0, 360.0)
+"""How long the server may keep one watch: spread, or all watches begun together end together."""
+
+_LONGEST_BACKOFF = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What became of one object: added (no old), modified (both) or gone (no new)."""
+    """What became of one object: added (no old), modified (both) or gone (no new).
+
+    An object deleted and made anew under the same name is two Changes, a gone one and an added one.
+    """
 
     key: Key
     old: Object | None
     new: Object | None
 
 
-class Reflector:
-    """Lists, watches and keeps the objects of one resource, telling every difference once."""
+def compare(key: Key, old: Object | None, new: Object | None) -> list[Change]:
+    """The Changes that lead from one state of an object to another; none if they are the same. Pure."""
+    if old is None and new is None:
+        return []
+    if old is None or new is None:
+        return [Change(key, old, new)]
+    if old["metadata"]["uid"] != new["metadata"]["uid"]:
+        return [Change(key, old, None), Change(key, None, new)]
+    if old["metadata"]["resourceVersion"] == new["metadata"]["resourceVersion"]:
+        return []
+    return [Change(key, old, new)]
 
-    synced: asyncio.Event
-    """Set when the first list is in `objects` and its Changes have been told."""
+
+def diff(kept: Mapping[Key, Object], listed: Iterable[Object]) -> list[Change]:
+    """The Changes that lead from what is kept to what was listed: the vanished first. Pure."""
+    now = {key_of(obj): obj for obj in listed}
+    changes = [Change(key, old, None) for key, old in kept.items() if key not in now]
+    for key, new in now.items():
+        changes += compare(key, kept.get(key), new)
+    return changes
+
+
+class Reflector:
+    """Lists, watches and keeps the objects of one resource that match the selectors.
+
+    `on_change` is called after the Change is in `objects`, in the event loop's own thread; it must not block, and an
+    exception of it is logged and changes nothing. To the server's eye an object that no longer matches the selectors
+    is deleted, and so it is to ours.
+    """
 
     def __init__(
         self,
@@ -35,20 +78,124 @@ class Reflector:
         label_selector: str = "",
         field_selector: str = "",
         inactivity_timeout: float = 70.0,
+        backoff: Backoff | None = None,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
     ) -> None:
-        raise NotImplementedError
+        """A reflector that has not begun; `run()` does.
+
+        Args:
+            client: whose eyes to see with.
+            resource: what to keep.
+            on_change: whom to tell.
+            namespace: only objects in it; `""` for all.
+            label_selector: only objects with such labels.
+            field_selector: only objects with such fields.
+            inactivity_timeout: seconds of silence after which a watch is taken for dead. The server sends a bookmark
+                about every minute, so a live one is never silent for longer.
+            backoff: waits between failures.
+            clock: monotonic seconds.
+            rng: spreads the length of watches.
+        """
+        self.synced = asyncio.Event()
+        """Set when the first list is in `objects` and its Changes have been told."""
+
+        self._client = client
+        self._resource = resource
+        self._on_change = on_change
+        self._namespace = namespace
+        self._label_selector = label_selector
+        self._field_selector = field_selector
+        self._inactivity_timeout = inactivity_timeout
+        self._backoff = backoff or Backoff(cap=_LONGEST_BACKOFF)
+        self._clock = clock
+        self._rng = rng or random.SystemRandom()
+        self._objects: dict[Key, Object] = {}
+        self._resource_version = ""
+        self._last_activity = clock()
 
     @property
     def objects(self) -> Mapping[Key, Object]:
-        """The objects as last seen, without managedFields. Read only; do not change them."""
-        raise NotImplementedError
+        """The objects as last seen, without managedFields: a live view. They are not to be changed."""
+        return MappingProxyType(self._objects)
 
     def last_activity_age(self) -> float:
-        """Seconds since the API server last told us anything."""
-        raise NotImplementedError
+        """Seconds since the API server last told us anything (since we began, if it never has)."""
+        return self._clock() - self._last_activity
 
     async def run(self) -> None:
         """For ever; end it by cancelling."""
-        raise NotImplementedError
+        while True:
+            begun = self._last_activity
+            try:
+                if not self._resource_version:
+                    await self._list()
+                await self._watch()
+                cause, error = "ended", ""
+            except TimeoutError:
+                cause, error = "stalled", f"silent for {self._inactivity_timeout:g} s"
+            except (Unreachable, Unauthorized, NoCredentials, TooManyRequests) as exc:
+                # No word about the resourceVersion: go on from where we were.
+                cause, error = "unreachable", str(exc)
+            except Expired as exc:
+                cause, error = "expired", str(exc)
+                self._resource_version = ""
+            except KubeError as exc:
+                # Anything else may be about the resourceVersion, too (one from before a restored backup, say).
+                cause, error = "error", str(exc)
+                self._resource_version = ""
+            self._client.metrics.watch_restarts.labels(self._resource.plural, cause).inc()
+            if cause == "ended" and self._last_activity > begun:
+                continue
+            wait = self._backoff.next(self._resource)
+            log.warning("watch broken", resource=self._resource.plural, cause=cause, error=error, retry_in_s=wait)
+            await asyncio.sleep(wait)
+
+    async def _list(self) -> None:
+        listing = await self._client.list(
+            self._resource,
+            namespace=self._namespace,
+            label_selector=self._label_selector,
+            field_selector=self._field_selector,
+        )
+        self._client.metrics.lists.labels(self._resource.plural).inc()
+        self._last_activity = self._clock()
+        for change in diff(self._objects, listing.items):
+            self._apply(change)
+        self._resource_version = listing.resource_version
+        self.synced.set()
+
+    async def _watch(self) -> None:
+        events = self._client.watch(
+            self._resource,
+            resource_version=self._resource_version,
+            namespace=self._namespace,
+            label_selector=self._label_selector,
+            field_selector=self._field_selector,
+            timeout_seconds=self._rng.uniform(*_WATCH_SECONDS),
+        )
+        async with aclosing(events):
+            while True:
+                async with asyncio.timeout(self._inactivity_timeout):
+                    event = await anext(events, None)
+                if event is None:
+                    return
+                self._last_activity = self._clock()
+                self._backoff.forget(self._resource)
+                if event.type != "BOOKMARK":
+                    key = key_of(event.object)
+                    new = None if event.type == "DELETED" else event.object
+                    for change in compare(key, self._objects.get(key), new):
+                        self._apply(change)
+                self._resource_version = event.object["metadata"]["resourceVersion"]
+
+    def _apply(self, change: Change) -> None:
+        if change.new is None:
+            del self._objects[change.key]
+        else:
+            self._objects[change.key] = change.new
+        self._client.metrics.objects.labels(self._resource.plural).set(len(self._objects))
+        try:
+            self._on_change(change)
+        except Exception:
+            log.exception("change not handled", resource=self._resource.plural, key=change.key)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO, TypedDict, Unpack
 
-Format = Literal["logfmt", "json"]
+Style = Literal["logfmt", "json"]
 
 
 class Keys(TypedDict, total=False):
@@ -103,14 +103,14 @@ class Logger:
 
 
 def get_logger(name: str) -> Logger:
-    """The logger of a module: `log = get_logger(__name__)`."""
+    """The logger of the module of that name."""
     return Logger(name)
 
 
-def configure(level: str = "info", format: Format = "logfmt", stream: TextIO | None = None) -> None:  # noqa: A002
+def configure(level: str = "info", style: Style = "logfmt", stream: TextIO | None = None) -> None:
     """Send all log lines of this process, libraries' too, to `stream` (standard error) from `level` up."""
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(_JsonFormatter() if format == "json" else _LogfmtFormatter())
+    handler.setFormatter(_JsonFormatter() if style == "json" else _LogfmtFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 

@@ -1,0 +1,106 @@
+"""Where the API server is and who we are to it, by the rules of the official client.
+
+`kubernetes.aio.config` reads kubeconfigs (tokens, client certificates, exec plugins, OIDC) and service accounts into
+its `Configuration`; this module takes from that only what our own HTTP session needs. The generated client of that
+package is loaded lazily and stays unloaded: importing this costs 0.2 s and 15 MB more than aiohttp and pydantic do.
+"""
+
+import os
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.config import ConfigException, load_kube_config
+from kubernetes.aio.config.incluster_config import SERVICE_HOST_ENV_NAME, InClusterConfigLoader
+
+from hypernova_kube.errors import NoCredentials
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """One login: the server, and what to show it."""
+
+    server: str
+    """URL without a trailing slash; may have a path."""
+
+    tls: ssl.SSLContext
+    """Trusts the cluster's CA, and carries the client certificate if there is one."""
+
+    configuration: Configuration
+
+    @property
+    def server_name(self) -> str | None:
+        """The name the server's certificate must carry, where that is not the URL's."""
+        name: str | None = self.configuration.tls_server_name
+        return name
+
+    @property
+    def proxy(self) -> str | None:
+        """The proxy the kubeconfig names. Proxies of the environment are for other traffic."""
+        proxy: str | None = self.configuration.proxy
+        return proxy
+
+    async def authorization(self) -> str | None:
+        """The Authorization header's value; a service account's token is read anew every minute.
+
+        Raises:
+            NoCredentials: the token's file is gone or empty.
+        """
+        try:
+            value: str | None = await self.configuration.get_api_key_with_prefix("BearerToken")
+        except (ConfigException, OSError) as error:
+            raise NoCredentials(f"service account token: {error}") from error
+        return value.strip() if value else None
+
+
+LogIn = Callable[[], Awaitable[Login]]
+"""Logs in (again): reads kubeconfig, token and certificates anew, and runs the exec plugin if there is one."""
+
+
+def log_in_from(
+    kubeconfig: Path | None,
+    environ: Mapping[str, str] = os.environ,
+    service_account: Path = SERVICE_ACCOUNT,
+) -> LogIn:
+    """How to log in: by the kubeconfig given, else $KUBECONFIG, else as the Pod we are in, else ~/.kube/config."""
+    if kubeconfig is None and environ.get("KUBECONFIG"):
+        return lambda: _by_kubeconfig(environ["KUBECONFIG"])
+    if kubeconfig is None and environ.get(SERVICE_HOST_ENV_NAME):
+        return lambda: _by_service_account(service_account, environ)
+    return lambda: _by_kubeconfig(str(kubeconfig or Path.home() / ".kube" / "config"))
+
+
+async def _by_kubeconfig(paths: str) -> Login:
+    configuration = Configuration()
+    try:
+        await load_kube_config(config_file=paths, client_configuration=configuration, persist_config=False)
+        return _login(configuration)
+    except (ConfigException, OSError, ValueError, AttributeError, TypeError) as error:
+        # Attribute and type errors are how the library meets a missing file, or YAML that is no kubeconfig.
+        raise NoCredentials(f"kubeconfig {paths}: {error}") from error
+
+
+async def _by_service_account(folder: Path, environ: Mapping[str, str]) -> Login:
+    configuration = Configuration()
+    loader = InClusterConfigLoader(
+        token_filename=str(folder / "token"), cert_filename=str(folder / "ca.crt"), environ=environ
+    )
+    try:
+        loader.load_and_set(configuration)
+        return _login(configuration)
+    except (ConfigException, OSError) as error:
+        raise NoCredentials(f"service account in {folder}: {error}") from error
+
+
+def _login(configuration: Configuration) -> Login:
+    tls = ssl.create_default_context(cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data)
+    if configuration.cert_file:
+        tls.load_cert_chain(configuration.cert_file, configuration.key_file)
+    if not configuration.verify_ssl:
+        tls.check_hostname = False
+        tls.verify_mode = ssl.CERT_NONE
+    return Login(configuration.host.rstrip("/"), tls, configuration)

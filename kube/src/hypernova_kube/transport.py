@@ -1,0 +1,174 @@
+"""HTTP to the API server: one session, log-in again after a 401, Retry-After, time limits, errors as exceptions."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from hypernova_kube.credentials import LogIn, Login
+from hypernova_kube.errors import TooManyRequests, Unauthorized, Unreachable, from_body
+from hypernova_kube.metrics import Metrics
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 30.0
+"""For a whole answer, and for the head of a stream."""
+
+_TRIES_WHEN_SHEDDING = 4
+_LONGEST_RETRY_AFTER = 30.0
+_CONNECTIONS = 100
+"""More requests than this at once wait for their turn here, not in the API server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, and what the metrics call it."""
+
+    verb: str
+    """Kubernetes' verb: get, list, watch, create, update, patch, delete."""
+
+    resource: str
+    """Plural name, with the subresource after a slash."""
+
+    method: str
+    path: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    content_type: str = "application/json"
+    accept: str = "application/json"
+
+
+class Transport:
+    """Sends requests as the user that `log_in` makes us."""
+
+    def __init__(self, log_in: LogIn, login: Login, user_agent: str, metrics: Metrics) -> None:
+        self._log_in = log_in
+        self._login = login
+        self._metrics = metrics
+        self._logging_in = asyncio.Lock()
+        self._rng = random.SystemRandom()
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=_CONNECTIONS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": user_agent},
+        )
+
+    async def close(self) -> None:
+        """Cut all connections."""
+        await self._session.close()
+
+    async def send(self, request: Request) -> bytes:
+        """The body of the answer.
+
+        Raises:
+            Unreachable: no whole answer in time.
+            ApiError: an answer that says no. 429 only after several tries, where trying again does no harm.
+        """
+        for tries_left in reversed(range(_TRIES_WHEN_SHEDDING)):
+            try:
+                return await self._send_once(request)
+            except TooManyRequests as error:
+                # A create refused for load was not done either, but its caller had better decide anew.
+                if request.verb == "create" or not tries_left:
+                    raise
+                wait = min(error.retry_after or 1.0, _LONGEST_RETRY_AFTER)
+                await asyncio.sleep(wait * self._rng.uniform(1.0, 1.25))
+        raise AssertionError("the last try returns or raises")
+
+    async def _send_once(self, request: Request) -> bytes:
+        started = time.monotonic()
+        limits = aiohttp.ClientTimeout(total=ANSWER_SECONDS, sock_connect=CONNECT_SECONDS)
+        async with self._answer(request, limits) as response:
+            try:
+                body = await response.read()
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                raise _unreachable(request, error) from error
+        self._metrics.request_seconds.labels(request.verb, request.resource).observe(time.monotonic() - started)
+        return body
+
+    @asynccontextmanager
+    async def stream(self, request: Request) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The body of the answer in chunks as they come, for as long as they come.
+
+        Raises:
+            Unreachable: no answer in time, or the connection was cut; also raised by the iterator.
+            ApiError: an answer that says no.
+        """
+        limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
+        async with self._answer(request, limits) as response:
+            yield _chunks(request, response)
+
+    @asynccontextmanager
+    async def _answer(self, request: Request, limits: aiohttp.ClientTimeout) -> AsyncIterator[aiohttp.ClientResponse]:
+        login = self._login
+        try:
+            response = await self._open(request, login, limits)
+        except Unauthorized:
+            # Tokens and certificates end while we run; who renewed them left the new ones where we found the old.
+            await self._log_in_again(login)
+            response = await self._open(request, self._login, limits)
+        async with response:
+            yield response
+
+    async def _open(self, request: Request, login: Login, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+        headers = {"Accept": request.accept}
+        if request.body is not None:
+            headers["Content-Type"] = request.content_type
+        if authorization := await login.authorization():
+            headers["Authorization"] = authorization
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                response = await self._session.request(
+                    request.method,
+                    login.server + request.path,
+                    params=request.params,
+                    data=request.body,
+                    headers=headers,
+                    timeout=limits,
+                    ssl=login.tls,
+                    server_hostname=login.server_name,
+                    proxy=login.proxy,
+                    allow_redirects=False,
+                )
+                if response.status < 300:
+                    self._count(request, response.status)
+                    return response
+                async with response:
+                    body = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            self._count(request, 0)
+            raise _unreachable(request, error) from error
+        self._count(request, response.status)
+        raise from_body(response.status, body, retry_after=_retry_after(response.headers))
+
+    async def _log_in_again(self, refused: Login) -> None:
+        async with self._logging_in:
+            # Of many requests refused together, the first logs in for all.
+            if self._login is refused:
+                self._login = await self._log_in()
+
+    def _count(self, request: Request, code: int) -> None:
+        self._metrics.requests.labels(request.verb, request.resource, str(code)).inc()
+
+
+async def _chunks(request: Request, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in response.content.iter_any():
+            yield chunk
+    except (aiohttp.ClientError, OSError) as error:
+        raise _unreachable(request, error) from error
+
+
+def _unreachable(request: Request, error: Exception) -> Unreachable:
+    # Timeouts have no text of their own.
+    return Unreachable(f"{request.method} {request.path}: {str(error) or type(error).__name__}")
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    try:
+        return float(headers.get("Retry-After", "0"))
+    except ValueError:  # an HTTP date, which the API server never sends
+        return 0.0
