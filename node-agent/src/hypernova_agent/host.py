@@ -62,6 +62,8 @@ class Volume:
     name: str
     capacity: int
     allocation: int
+    backing: str | None = None
+    """Name of the volume that this one is an overlay on: the image must not go before its last overlay."""
 
 
 @dataclass(frozen=True, slots=True)
