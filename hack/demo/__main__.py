@@ -24,7 +24,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "quickstart.yaml"
 NODE = "node-a"
 INSTANCE = "hello"
 READY_MARK = "HYPERNOVA-GUEST READY"
-BOOT_MARK = "HYPERNOVA-GUEST INIT"
+BOOT_MARK = "HYPERNOVA-GUEST BOOT"
 READY_SECONDS = 180
 """How long the guest may take; under emulation on a busy machine it boots in tens of seconds, else in about 6."""
 
@@ -47,7 +47,7 @@ def main() -> int:
         print("\ninterrupted: taking everything down again", file=sys.stderr)
         down(stack)
         return 130
-    except (ClusterError, LabError, NotReadyError, guest.GuestError) as error:
+    except (ClusterError, LabError, NotReadyError, guest.CommandError) as error:
         print(f"\n{error}\n\nLogs are in {FOLDER}/logs; `make demo-down` takes everything away.", file=sys.stderr)
         return 1
     return 0
