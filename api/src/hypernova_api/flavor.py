@@ -38,6 +38,7 @@ class Flavor(Kind, scope="Cluster", short_names=("flv",)):
     """A size that Instances are made in: virtual CPUs, memory and root disk. Immutable."""
 
     spec: FlavorSpec
+    """What an Instance of this flavor gets from its host."""
 
     columns: ClassVar[list[Column]] = [
         Column("vCPUs", ".spec.vcpus", "integer"),

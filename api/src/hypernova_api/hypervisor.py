@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from hypernova_api.conditions import Conditions
-from hypernova_api.meta import AGE, Column, Kind, Model, Rule
+from hypernova_api.meta import AGE, Column, Kind, Model
 from hypernova_api.quantity import Quantity
 
 DomainType = Literal["kvm", "qemu"]
@@ -50,35 +50,56 @@ class Resources(Model):
     """Amounts of what Instances claim."""
 
     vcpus: Annotated[int, Field(ge=0)]
+    """Virtual CPUs; of a host, its threads."""
+
     memory: Quantity
+    """Bytes of memory, e.g. `64Gi`."""
+
     disk: Quantity
+    """Bytes of the storage pool, e.g. `1Ti`."""
 
 
 class Cpu(Model):
     """The host's processor, in libvirt's words."""
 
     architecture: str
+    """E.g. `x86_64`."""
+
     model: str
+    """The named model that comes nearest, e.g. `EPYC-Milan`."""
+
     vendor: str = ""
+    """E.g. `AMD`; empty where libvirt does not know it."""
 
 
 class Versions(Model):
     """What runs on the host."""
 
     libvirt: str
+    """Version of libvirtd."""
+
     qemu: str
+    """Version of QEMU."""
+
     agent: str
+    """Version of Hypernova's node agent."""
 
 
 class HypervisorStatus(Model):
     """Written by the node's agent alone."""
 
     observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """The metadata.generation that this status is about."""
+
     domain_type: DomainType | None = None
     """`kvm` where the hardware helps, else `qemu` (emulation)."""
 
     cpu: Cpu | None = None
+    """The host's processor."""
+
     versions: Versions | None = None
+    """What runs on the host."""
+
     capacity: Resources | None = None
     """What the host has: threads, memory, size of the storage pool."""
 
@@ -93,9 +114,11 @@ class Hypervisor(Kind, scope="Cluster", short_names=("hv",)):
     """A node's libvirt as a place for Instances: what it has, and what the administrator says of it."""
 
     spec: HypervisorSpec = HypervisorSpec()
-    status: HypervisorStatus = HypervisorStatus()
+    """What the administrator says of the host."""
 
-    rules: ClassVar[list[Rule]] = []
+    status: HypervisorStatus = HypervisorStatus()
+    """What the host has. Written by the node's agent alone."""
+
     columns: ClassVar[list[Column]] = [
         Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
         Column("Type", ".status.domainType"),

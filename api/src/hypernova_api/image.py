@@ -26,6 +26,7 @@ class ImageSpec(Model):
     """The image's source and what it needs."""
 
     source: ImageSource
+    """Where the bytes come from."""
 
     format: Format
     """The file's format. It is checked, never guessed: a qcow2 with a backing or data file is refused."""
@@ -52,6 +53,7 @@ class Image(Kind, short_names=("img",)):
     """What a root disk starts from: a file fetched by URL and verified by its SHA-256."""
 
     spec: ImageSpec
+    """The image's source and what it needs."""
 
     columns: ClassVar[list[Column]] = [
         Column("Format", ".spec.format"),

@@ -55,7 +55,8 @@ class SecretKeyReference(Model):
 class UserData(Model):
     """What the guest's cloud-init gets; exactly one of the two."""
 
-    inline: Annotated[str, Field(max_length=USER_DATA_LIMIT)] | None = None
+    # The schema counts characters where bytes matter, and cannot say what to do: it only bounds the cost of the rule.
+    inline: Annotated[str, Field(max_length=16 * USER_DATA_LIMIT)] | None = None
     """The text itself, e.g. `#cloud-config ...`; at most 64 KiB."""
 
     secret_key_ref: SecretKeyReference | None = None
@@ -115,6 +116,8 @@ class BoundFlavor(FlavorSpec):
     """The flavor as it was at binding: what the Instance really has."""
 
     name: Name
+    """Name of the Flavor."""
+
     rules: ClassVar[list[Rule]] = []
 
 
@@ -122,37 +125,68 @@ class BoundImage(Model):
     """The image as it was at binding."""
 
     name: Name
+    """Name of the Image."""
+
     namespace: str
+    """Namespace of the Image."""
+
     url: str
+    """Where the file is fetched from."""
+
     sha256: str
+    """SHA-256 of the file, 64 lower-case hex digits."""
+
     format: Format
+    """The file's format."""
 
 
 class BoundKeyPair(Model):
     """A public key as it was at binding. (Nova keeps key_data with the server too.)"""
 
     name: Name
+    """Name of the KeyPair."""
+
     public_key: str
+    """One line as in authorized_keys."""
 
 
 class Address(Model):
     """An address of the guest."""
 
     network: str
+    """Name of the network it is on."""
+
     ip: str
+    """IPv4 address, e.g. `10.60.0.7`."""
+
     mac: str
+    """Hardware address of the guest's network card, e.g. `52:54:00:12:34:56`."""
 
 
 class InstanceStatus(Model):
     """What is. Written by the operator until the Instance is bound, by its node's agent afterwards."""
 
     phase: Phase | None = None
+    """Where the Instance is in its life, as one word; the conditions say more."""
+
     node_name: str | None = None
+    """The node the Instance is bound to: chosen once, by the scheduler."""
+
     flavor: BoundFlavor | None = None
+    """The flavor as it was at binding: what the Instance really has."""
+
     image: BoundImage | None = None
+    """The image as it was at binding: what the root disk was made from."""
+
     key_pairs: list[BoundKeyPair] = Field(default_factory=list)
+    """The key pairs as they were at binding: what the guest was given."""
+
     addresses: list[Address] = Field(default_factory=list)
+    """The guest's addresses, given at binding."""
+
     observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """The metadata.generation that this status is about."""
+
     conditions: Conditions = Field(default_factory=list)
     """`Scheduled`: a node has been found. `Ready`: the guest is in the power state asked for."""
 
@@ -161,12 +195,16 @@ class Instance(Kind, short_names=("inst",)):
     """A virtual machine: a Flavor's size, started from an Image, on a node that the scheduler picks."""
 
     spec: InstanceSpec
+    """What the user asks for. Nobody of Hypernova's ever writes it."""
+
     status: InstanceStatus = InstanceStatus()
+    """What is. Written by the operator until the Instance is bound, by its node's agent afterwards."""
 
     rules: ClassVar[list[Rule]] = [
         Rule(
             "self.metadata.name.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')",
             "the name becomes the guest's host name: at most 63 lower-case letters, digits and dashes, no dots",
+            field=".metadata.name",
         ),
     ]
     columns: ClassVar[list[Column]] = [

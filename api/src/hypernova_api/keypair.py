@@ -36,5 +36,6 @@ class KeyPair(Kind, short_names=("kp",)):
     """An SSH public key that guests admit. Put into an Instance when it is bound; later changes don't reach it."""
 
     spec: KeyPairSpec
+    """The public half of a key pair; Hypernova never sees the private one."""
 
     columns: ClassVar[list[Column]] = [Column("Public Key", ".spec.publicKey", priority=1), AGE]

@@ -64,7 +64,9 @@ def crd_file(kind: type[Kind]) -> tuple[str, str]:
 def _schema(kind: type[Kind]) -> dict[str, Any]:
     """The schema of whole objects: what is Kubernetes' own (apiVersion, kind, metadata) is left to the API server."""
     schema = structural_schema(kind)
-    kubernetes = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
+    # The name is here only because a rule's error may be reported at nothing that isn't.
+    metadata = {"type": "object", "properties": {"name": {"type": "string"}}}
+    kubernetes = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": metadata}
     schema["properties"] = {**kubernetes, **{k: v for k, v in schema["properties"].items() if k not in kubernetes}}
     # An object nobody has reported on has no status at all: programs need only one way to ask.
     schema["properties"].get("status", {}).pop("default", None)
