@@ -135,7 +135,7 @@ class Cluster:
                 name=name,
                 folder=self.folder,
                 binary=binary,
-                arguments=tuple(command_line(self._layout, ports)),
+                arguments=command_line(self._layout, ports),
                 log=self._layout.log(name),
                 ready=ready[name],
                 ready_seconds=READY_SECONDS[name],

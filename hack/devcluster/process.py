@@ -11,7 +11,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +37,7 @@ class Component:
     """The cluster's, absolute: makes the name unique on the machine."""
 
     binary: Path
-    arguments: tuple[str, ...]
+    arguments: Sequence[str]
     """argv, the component's name first."""
 
     log: Path
@@ -90,7 +90,7 @@ class Component:
         append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         return os.posix_spawn(
             self.binary,
-            self.arguments,
+            list(self.arguments),
             environment,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
