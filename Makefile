@@ -1,0 +1,65 @@
+# Thin verbs. Each works alone on a fresh Debian 12 with Python 3.11 and Go 1.26: what it needs is installed first,
+# and only what is missing (hack/bootstrap).
+
+BOOTSTRAP := python3 -m hack.bootstrap
+PYTHON := .venv/bin/python
+PYTEST := $(PYTHON) -m pytest --durations=15
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-down test test-unit test-integration test-libvirt test-e2e lint crds bench clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## boot a virtual machine from nothing: control plane, host, operator, agent, kubectl apply (12 min cold, 1 min warm)
+	@$(BOOTSTRAP) cluster libvirt guest
+	@$(PYTHON) -m hack.demo up
+
+demo-down: ## take all of the demo away
+	@$(BOOTSTRAP) cluster libvirt guest
+	@$(PYTHON) -m hack.demo down
+
+test: lint ## lint, then all tests
+	@$(BOOTSTRAP) cluster libvirt guest
+	@$(PYTHON) -m hack.devcluster build >/dev/null
+	$(PYTEST) tests/unit tests/integration tests/libvirt tests/e2e
+
+test-unit: ## pure logic: seconds; no root, Go or libvirt
+	@$(BOOTSTRAP) unit
+	$(PYTEST) tests/unit
+
+test-integration: ## against a real API server; no root once openssl is there
+	@$(BOOTSTRAP) cluster
+	@$(PYTHON) -m hack.devcluster build >/dev/null
+	$(PYTEST) tests/integration
+
+test-libvirt: ## on lab hosts with real libvirt and QEMU; root
+	@$(BOOTSTRAP) cluster libvirt guest
+	@$(PYTHON) -m hack.devcluster build >/dev/null
+	$(PYTEST) tests/libvirt
+
+test-e2e: ## the whole of it, as a user meets it; root
+	@$(BOOTSTRAP) cluster libvirt guest
+	@$(PYTHON) -m hack.devcluster build >/dev/null
+	$(PYTEST) tests/e2e
+
+lint: ## style, types, import contracts, and whether crds/ is what the models say
+	@$(BOOTSTRAP) unit
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	$(PYTHON) -m hypernova_api.crds --check crds
+
+crds: ## write crds/ anew from the models in api/
+	@$(BOOTSTRAP) unit
+	$(PYTHON) -m hypernova_api.crds crds
+
+bench: ## how fast and how heavy; ends with RESULT lines; root
+	@$(BOOTSTRAP) cluster libvirt guest
+	@$(PYTHON) -m hack.devcluster build >/dev/null
+	$(PYTHON) -m tests.bench
+
+clean: ## remove what was made in this folder; what was built for all checkouts stays in ~/.cache/hypernova
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
