@@ -221,9 +221,11 @@ class Elector:
         log.info("elected", lease=self._key, identity=self._identity)
         self.elected.set()
         try:
+            started = self._leads_until - self._renew_deadline
             while True:
-                await asyncio.sleep(min(self._retry, self._leads_until - self._clock()))
-                await self._renew()
+                await asyncio.sleep(min(started + self._retry, self._leads_until) - self._clock())
+                started = self._clock()
+                await self._renew(started)
         except LeadershipLost:
             self._leads_until = self._clock()
             raise
@@ -274,8 +276,7 @@ class Elector:
         self._lease = await self._write(lease, **term)
         self._leads_until = started + self._renew_deadline
 
-    async def _renew(self) -> None:
-        started = self._clock()
+    async def _renew(self, started: float) -> None:
         try:
             async with asyncio.timeout(self._leads_until - started):
                 self._lease = await self._renewed_lease()

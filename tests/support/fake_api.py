@@ -1,0 +1,126 @@
+"""An API server in memory, with the verbs of `hypernova_kube.client.Client`, for tests in virtual time.
+
+It knows resourceVersions, uids and their conflicts, and nothing of schemas. What a test is to prove about the real
+server is proved on the real one.
+"""
+
+import asyncio
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from hypernova_kube.errors import AlreadyExists, Conflict, NotFound
+from hypernova_kube.metrics import Metrics
+from hypernova_kube.resources import Key, Object, Resource, key_of
+from prometheus_client import CollectorRegistry
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What befalls one request."""
+
+    before: float = 0.0
+    """Seconds until the server has it. Then it is done, even if nobody waits for the answer any more."""
+
+    refused: Exception | None = None
+    """Raised instead of doing it."""
+
+    after: float = 0.0
+    """Seconds until the answer is back."""
+
+    lost: Exception | None = None
+    """Raised instead of the answer."""
+
+
+class FakeApi:
+    """The stored objects, and a log of requests."""
+
+    def __init__(self) -> None:
+        self.stored: dict[tuple[str, Key], Object] = {}
+        self.requests: list[str] = []
+        self._versions = count(1)
+
+    def client(self, trouble: Callable[[str], Trouble | None] = lambda verb: None) -> "FakeClient":
+        """One client; `trouble` is asked for each of its requests, by verb."""
+        return FakeClient(self, trouble)
+
+    def put(self, resource: Resource, obj: Object) -> Object:
+        """Store, as if somebody had written it."""
+        version = next(self._versions)
+        key = key_of(obj)
+        before = self.stored.get((resource.plural, key))
+        uid = before["metadata"]["uid"] if before else f"uid-{version}"
+        metadata = {**obj["metadata"], "uid": uid, "resourceVersion": str(version)}
+        stored = {"apiVersion": resource.api_version, "kind": resource.kind, **obj, "metadata": metadata}
+        self.stored[resource.plural, key] = copy.deepcopy(stored)
+        return stored
+
+    def find(self, resource: Resource, key: Key) -> Object:
+        """The stored object, or NotFound."""
+        try:
+            return copy.deepcopy(self.stored[resource.plural, key])
+        except KeyError:
+            raise NotFound(404, "NotFound", f"{resource.plural} {key} not found") from None
+
+
+class FakeClient:
+    """Stands in for a Client."""
+
+    def __init__(self, api: FakeApi, trouble: Callable[[str], Trouble | None]) -> None:
+        self.registry = CollectorRegistry()
+        self.metrics = Metrics(self.registry)
+        self._api = api
+        self._trouble = trouble
+
+    async def get(self, resource: Resource, name: str, namespace: str = "") -> Object:
+        return await self._ask("get", lambda: self._api.find(resource, Key(namespace, name)))
+
+    async def create(self, resource: Resource, obj: Object) -> Object:
+        def create() -> Object:
+            if (resource.plural, key_of(obj)) in self._api.stored:
+                raise AlreadyExists(409, "AlreadyExists", f"{key_of(obj)} already exists")
+            return self._api.put(resource, obj)
+
+        return await self._ask("create", create)
+
+    async def replace(self, resource: Resource, obj: Object, subresource: str = "") -> Object:
+        def replace() -> Object:
+            stored = self._api.find(resource, key_of(obj))
+            if stored["metadata"]["resourceVersion"] != obj["metadata"].get("resourceVersion"):
+                raise Conflict(409, "Conflict", f"{key_of(obj)} has been modified")
+            return self._api.put(resource, obj)
+
+        return await self._ask("replace", replace)
+
+    async def patch(self, resource: Resource, name: str, patch: Object, namespace: str = "") -> Object:
+        def patched() -> Object:
+            return self._api.put(resource, _merged(self._api.find(resource, Key(namespace, name)), patch))
+
+        return await self._ask("patch", patched)
+
+    async def _ask(self, verb: str, effect: Callable[[], Object]) -> Object:
+        trouble = self._trouble(verb) or Trouble()
+
+        async def serve() -> Object:
+            await asyncio.sleep(trouble.before)
+            if trouble.refused:
+                raise trouble.refused
+            self._api.requests.append(verb)
+            answer = effect()
+            await asyncio.sleep(trouble.after)
+            if trouble.lost:
+                raise trouble.lost
+            return answer
+
+        served = asyncio.create_task(serve())
+        served.add_done_callback(lambda task: task.cancelled() or task.exception())  # nobody may be left to see it
+        return await asyncio.shield(served)
+
+
+def _merged(into: Any, patch: Any) -> Any:
+    if not isinstance(patch, dict) or not isinstance(into, dict):
+        return patch
+    merged = {**into, **{key: _merged(into.get(key), value) for key, value in patch.items()}}
+    return {key: value for key, value in merged.items() if value is not None}
