@@ -1,0 +1,1 @@
+"""The devices a domain of ours has, a class per element of https://libvirt.org/formatdomain.html#devices"""

@@ -1,0 +1,46 @@
+"""The default network and its DHCP reservations: https://libvirt.org/formatnetwork.html"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+from hypernova_agent.host import Reservation
+from hypernova_agent.xml.element import E, Element, parse, serialize
+
+
+@dataclass(frozen=True, slots=True)
+class NatNetwork:
+    """<network>: guests reach the world through their host's address, the world doesn't reach them."""
+
+    name: str
+    bridge: str
+    """At most 15 characters, Linux's limit."""
+
+    cidr: IPv4Network
+    """Its first address is the host's own: gateway, DHCP and DNS server of the guests."""
+
+    def xml(self) -> Element:
+        return E.network(
+            E.name(self.name),
+            E.forward(mode="nat"),
+            E.bridge(name=self.bridge, stp="off", delay=0),
+            # No range: DHCP answers only those who have a reservation.
+            E.ip(address=next(self.cidr.hosts()), prefix=self.cidr.prefixlen),
+        )
+
+
+def network_xml(network: NatNetwork) -> str:
+    """The XML to define the network with."""
+    return serialize(network.xml())
+
+
+def reservation_xml(reservation: Reservation) -> str:
+    """The <host> of <dhcp>. An empty host name is left out: libvirt wants none rather than an empty one."""
+    return serialize(E.host(mac=reservation.mac, ip=reservation.ip, name=reservation.hostname or None))
+
+
+def parse_reservations(xml: str) -> list[Reservation]:
+    """All reservations of a network."""
+    hosts = parse(xml).iterfind("./ip/dhcp/host[@mac][@ip]")
+    return [Reservation(mac=host.attrib["mac"], ip=host.attrib["ip"], hostname=host.get("name", "")) for host in hosts]

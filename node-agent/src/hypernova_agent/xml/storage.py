@@ -1,0 +1,97 @@
+"""Our pool and what lies in it: https://libvirt.org/formatstorage.html"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from hypernova_agent.host import Volume
+from hypernova_agent.xml.element import E, Element, parse, serialize
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryPool:
+    """<pool type='dir'>: a folder of the host."""
+
+    name: str
+    path: str
+
+    def xml(self) -> Element:
+        return E.pool(E.name(self.name), E.target(E.path(self.path)), type="dir")
+
+
+@dataclass(frozen=True, slots=True)
+class RawVolume:
+    """<volume>: bytes as they are, to be uploaded; no space is set aside for them."""
+
+    name: str
+    capacity: int
+    """Bytes; an upload may grow it."""
+
+    def xml(self) -> Element:
+        return E.volume(
+            E.name(self.name),
+            E.capacity(str(self.capacity), unit="bytes"),
+            E.allocation("0", unit="bytes"),
+            E.target(E.format(type="raw")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OverlayVolume:
+    """<volume>: a qcow2 that holds what differs from another volume."""
+
+    name: str
+    capacity: int
+    """Bytes the guest sees; at least those of the backing volume."""
+
+    backing_path: str
+    """Path on the host; libvirt names backing volumes by path only."""
+
+    backing_format: str
+    """Always said: a probed one would let an image's content decide."""
+
+    def xml(self) -> Element:
+        return E.volume(
+            E.name(self.name),
+            E.capacity(str(self.capacity), unit="bytes"),
+            E.allocation("0", unit="bytes"),
+            E.target(E.format(type="qcow2")),
+            E.backingStore(E.path(self.backing_path), E.format(type=self.backing_format)),
+        )
+
+
+def pool_xml(pool: DirectoryPool) -> str:
+    """The XML to define the pool with."""
+    return serialize(pool.xml())
+
+
+def volume_xml(volume: RawVolume | OverlayVolume) -> str:
+    """The XML to make the volume with."""
+    return serialize(volume.xml())
+
+
+def parse_pool_path(xml: str) -> str:
+    """Where the pool's volumes are on the host."""
+    path = parse(xml).findtext("./target/path")
+    if not path:
+        raise ValueError("the pool has no path: it is none of files")
+    return path
+
+
+def parse_volume(xml: str) -> Volume:
+    """The volume as libvirt describes it."""
+    root = parse(xml)
+    backing = root.findtext("./backingStore/path")
+    return Volume(
+        name=root.findtext("./name", ""),
+        capacity=int(root.findtext("./capacity[@unit='bytes']", "0")),
+        allocation=int(root.findtext("./allocation[@unit='bytes']", "0")),
+        backing=None if backing is None else PurePosixPath(backing).name,
+    )
+
+
+def parse_volume_format(xml: str) -> str | None:
+    """The format libvirt found a volume to have."""
+    found = parse(xml).find("./target/format")
+    return None if found is None else found.get("type")
