@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from decimal import ROUND_CEILING, Decimal
+from fractions import Fraction
+from math import ceil
 from typing import Any, ClassVar, Self
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -11,45 +12,42 @@ from pydantic_core import CoreSchema, core_schema
 
 from hypernova_api.meta import Rule
 
+_DECIMAL = {suffix: Fraction(1000) ** e for e, suffix in enumerate(("n", "u", "m", "", *"kMGTPE"), start=-3)}
+_BINARY = {f"{suffix}i": Fraction(1024) ** e for e, suffix in enumerate("KMGTPE", start=1)}
+_SCALE = _DECIMAL | _BINARY
+_LIMIT = 2**63 - 1
+
 
 class Quantity(str):
     """An amount, kept as it was written; `value` is what it means.
 
-    Raises ValueError for what Kubernetes would not take either, and for amounts finer than its own (nano).
+    Raises ValueError for what Kubernetes would not take either, and for more than MAX_LENGTH characters or an exponent
+    of three digits: nobody writes those, and they take long to compute.
     """
 
     __slots__ = ()
 
     MAX_LENGTH: ClassVar[int] = 32
-    PATTERN: ClassVar[str] = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$"
-    _SCALE: ClassVar[dict[str, Decimal]] = {
-        **{
-            s: Decimal(10) ** e
-            for s, e in zip(("n", "u", "m", "", "k", "M", "G", "T", "P", "E"), range(-9, 19, 3), strict=True)
-        },
-        **{f"{s}i": Decimal(1024) ** e for e, s in enumerate("KMGTPE", start=1)},
-    }
+    PATTERN: ClassVar[str] = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,2})?$"
 
     def __new__(cls, text: str | int) -> Self:
         text = str(text)
-        if not re.fullmatch(cls.PATTERN, text):
+        if len(text) > cls.MAX_LENGTH or not re.fullmatch(cls.PATTERN, text):
             raise ValueError(f"{text!r} is not a quantity; write it like 2Gi, 500M or 1024")
         return super().__new__(cls, text)
 
     @property
     def value(self) -> int:
-        """The amount in its base unit (bytes for memory and disk), rounded up."""
-        match = re.fullmatch(r"([+-]?[0-9.]+)(.*)", self)
-        assert match is not None  # PATTERN holds since __new__  # noqa: S101
-        number, suffix = Decimal(match[1]), match[2]
-        scale = self._SCALE[suffix] if suffix in self._SCALE else Decimal(10) ** int(suffix[1:])
-        return int((number * scale).to_integral_value(ROUND_CEILING))
+        """The amount in its base unit (bytes for memory and disk), rounded up, at most 2^63-1 as in Kubernetes."""
+        suffix = self.lstrip("+-.0123456789")
+        number = Fraction(self.removesuffix(suffix))
+        scale = _SCALE[suffix] if suffix in _SCALE else Fraction(10) ** int(suffix[1:])
+        return max(-_LIMIT, min(ceil(number * scale), _LIMIT))
 
     @classmethod
     def of_bytes(cls, amount: int) -> Self:
         """The shortest exact way to write an amount of bytes: 2147483648 is 2Gi."""
-        for suffix in ("Ei", "Pi", "Ti", "Gi", "Mi", "Ki"):
-            unit = int(cls._SCALE[suffix])
+        for suffix, unit in reversed(_BINARY.items()):
             if amount and amount % unit == 0:
                 return cls(f"{amount // unit}{suffix}")
         return cls(amount)

@@ -217,8 +217,13 @@ def _values(schema: Schema) -> list[Any]:
 
 def _own_part(default: Any, schema: Schema) -> Any:
     """A default without what the defaults of its parts will put in anyway: mostly `{}` for a model."""
-    if not isinstance(default, dict) or "properties" not in schema:
-        return default
-    properties = schema["properties"]
-    parts = {name: _own_part(value, properties[name]) for name, value in default.items() if value is not None}
-    return {name: value for name, value in parts.items() if value != properties[name].get("default", _NO_DEFAULT)}
+    match default:
+        case list() if "items" in schema:
+            return [_own_part(item, schema["items"]) for item in default]
+        case dict() if "additionalProperties" in schema:
+            return {key: _own_part(value, schema["additionalProperties"]) for key, value in default.items()}
+        case dict() if "properties" in schema:
+            parts = schema["properties"]
+            own = {name: _own_part(value, parts[name]) for name, value in default.items() if value is not None}
+            return {name: value for name, value in own.items() if value != parts[name].get("default", _NO_DEFAULT)}
+    return default
