@@ -1,0 +1,55 @@
+"""`hypernova-operator`: the process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+import hypernova_kube.metrics
+from hypernova_kube.client import Client
+from hypernova_kube.credentials import log_in_from
+from hypernova_kube.errors import LeadershipLost, NoCredentials
+from hypernova_kube.process import logs
+from hypernova_kube.process.probes import Probes
+from hypernova_kube.process.settings import parse
+from prometheus_client import CollectorRegistry
+
+from hypernova_operator.metrics import Metrics
+from hypernova_operator.operator import Operator
+from hypernova_operator.settings import Settings
+
+log = logs.get_logger(__name__)
+
+
+async def operate(settings: Settings) -> None:
+    """Run an operator until it is told to stop."""
+    registry = CollectorRegistry()
+    kube_metrics = hypernova_kube.metrics.Metrics(registry)
+    async with await Client.connect(settings.kubeconfig, component="operator", metrics=kube_metrics) as client:
+        operator = Operator(client, log_in_from(settings.kubeconfig), settings, Metrics(registry))
+        probes = Probes(
+            settings.probe_host, settings.probe_port, registry, operator.why_not_live, operator.why_not_ready
+        )
+        async with probes:
+            log.info("serving probes", port=probes.port, identity=settings.identity)
+            await operator.run()
+
+
+def main() -> int:
+    """The command; its exit status is not 0 when the operator should be started anew."""
+    settings = parse(Settings, sys.argv[1:], os.environ)
+    logs.configure(settings.log_level, settings.log_format)
+    status = 0
+    try:
+        asyncio.run(operate(settings))
+    except* NoCredentials as group:
+        log.error("no credentials", error=group.exceptions[0])
+        status = 1
+    except* LeadershipLost:  # told in the log where it happened
+        status = 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

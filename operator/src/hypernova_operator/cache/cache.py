@@ -1,0 +1,83 @@
+"""What the operator knows of the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from hypernova_api.flavor import Flavor as FlavorKind
+from hypernova_api.hypervisor import Hypervisor as HypervisorKind
+from hypernova_api.image import Image as ImageKind
+from hypernova_api.instance import Instance as InstanceKind
+from hypernova_api.keypair import KeyPair as KeyPairKind
+from hypernova_kube.process.logs import get_logger
+from hypernova_kube.resources import NODES, Key, Object, Resource, key_of
+from pydantic import ValidationError
+
+from hypernova_operator.cache import records
+from hypernova_operator.cache.hosts import Hosts
+from hypernova_operator.cache.store import Record, Store
+
+log = get_logger(__name__)
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept(Generic[R]):
+    """A kind that is kept: where its objects come from, how they are read, and where they are."""
+
+    resource: Resource
+    read: Callable[[Object], R]
+    store: Store[R]
+
+    def put(self, obj: Object) -> None:
+        """The object was seen so."""
+        try:
+            self.store.put(self.read(obj))
+        except ValidationError as error:
+            # What was known of it stays: an Instance's claim must not be given away because of a field we can't read.
+            fault = error.errors()[0]
+            field = ".".join(str(part) for part in fault["loc"])
+            log.error(
+                "object unreadable", resource=self.resource.plural, key=key_of(obj), error=f"{field}: {fault['msg']}"
+            )
+
+    def remove(self, obj: Object) -> None:
+        """The object is gone; this is its last state."""
+        self.store.remove(key_of(obj), int(obj["metadata"]["resourceVersion"]))
+
+
+class Cache:
+    """A store for each kind, and the hosts joined of them."""
+
+    def __init__(self) -> None:
+        self.flavors = Kept(Resource.of(FlavorKind), records.flavor, Store())
+        self.images = Kept(Resource.of(ImageKind), records.image, Store())
+        self.key_pairs = Kept(Resource.of(KeyPairKind), records.key_pair, Store())
+        self.nodes = Kept(NODES, records.node, Store())
+        self.hypervisors = Kept(Resource.of(HypervisorKind), records.hypervisor, Store())
+        self.instances = Kept(Resource.of(InstanceKind), records.instance, Store())
+        self.hosts = Hosts(self.nodes.store, self.hypervisors.store)
+
+    @property
+    def kinds(self) -> tuple[Kept[Any], ...]:
+        """Every kind kept. Instances come last: when one is looked at, what it names has been."""
+        return (self.flavors, self.images, self.key_pairs, self.nodes, self.hypervisors, self.instances)
+
+    def flavor(self, name: str) -> records.Flavor | None:
+        """The Flavor of that name."""
+        return self.flavors.store.get(Key("", name))
+
+    def image(self, key: Key) -> records.Image | None:
+        """The Image of that key."""
+        return self.images.store.get(key)
+
+    def key_pair(self, key: Key) -> records.KeyPair | None:
+        """The KeyPair of that key."""
+        return self.key_pairs.store.get(key)
+
+    def instance(self, key: Key) -> records.Instance | None:
+        """The Instance of that key."""
+        return self.instances.store.get(key)

@@ -1,0 +1,51 @@
+"""Whose agent is alive: the Leases of the agents, judged by our own clock."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from hypernova_kube.lease import LeaseObserver
+from hypernova_kube.reflector import Change
+
+from hypernova_operator.cache.hosts import Hosts
+
+TICK_SECONDS = 1.0
+"""How late the end of an agent is noticed at most: silence is no event, somebody has to look."""
+
+
+class Liveness:
+    """Tells `hosts` which agents are alive. Leases are named like their nodes."""
+
+    def __init__(self, hosts: Hosts, clock: Callable[[], float] = time.monotonic) -> None:
+        self._hosts = hosts
+        self._clock = clock
+        self._observer = LeaseObserver()
+        self._leases: set[str] = set()
+
+    def on_change(self, change: Change) -> None:
+        """Take a change of a Lease from the reflector."""
+        name = change.key.name
+        if change.new is None:
+            self._observer.forget(name)
+            self._leases.discard(name)
+            self._hosts.set_alive(name, False)
+        else:
+            self._observer.observe(change.new, self._clock())
+            self._leases.add(name)
+            self._judge(name)
+
+    def look(self) -> None:
+        """Judge all Leases by the time it is now."""
+        for name in self._leases:
+            self._judge(name)
+
+    async def run(self) -> None:
+        """Look every second, for ever."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            self.look()
+
+    def _judge(self, name: str) -> None:
+        self._hosts.set_alive(name, self._observer.is_alive(name, self._clock()))

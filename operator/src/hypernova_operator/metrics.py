@@ -1,0 +1,32 @@
+"""What the operator counts, beside what kube counts for it."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class Metrics:
+    """One per process."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.binds = Counter("hypernova_binds_total", "Instances bound to a node.", registry=registry)
+        self.refusals = Counter(
+            "hypernova_refusals_total",
+            "Times an Instance was told why it waits, by the reason of its condition.",
+            ["reason"],
+            registry=registry,
+        )
+        self.decision_seconds = Histogram(
+            "hypernova_decision_seconds",
+            "How long it took to find an Instance's host, or that there is none.",
+            buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1),
+            registry=registry,
+        )
+        self.waiting = Gauge("hypernova_instances_waiting", "Instances that have been told why.", registry=registry)
+        self.instances = Gauge("hypernova_instances", "Instances known.", registry=registry)
+        self.hosts = Gauge("hypernova_hosts", "Hosts known, alive or not.", registry=registry)
+        self.missed = Counter(
+            "hypernova_cache_differences_total",
+            "Objects a sweep found changed or gone before a watch told (many, and often: watches are broken).",
+            registry=registry,
+        )

@@ -1,0 +1,160 @@
+"""The parts put together: what is watched, what is kept, who decides, who leads."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Literal
+from uuid import uuid4
+
+from hypernova_api.meta import HYPERVISOR_LABEL
+from hypernova_kube.backoff import Backoff
+from hypernova_kube.client import Client
+from hypernova_kube.credentials import LogIn
+from hypernova_kube.errors import LeadershipLost
+from hypernova_kube.events import EventRecorder
+from hypernova_kube.lease import Elector
+from hypernova_kube.process.logs import get_logger
+from hypernova_kube.queue import WorkQueue
+from hypernova_kube.reflector import Reflector
+from hypernova_kube.resources import LEASES, Key
+
+from hypernova_operator.cache import Cache
+from hypernova_operator.cache.liveness import Liveness
+from hypernova_operator.cache.records import Instance
+from hypernova_operator.cache.sweep import Sweeper
+from hypernova_operator.controllers.binding import Binder
+from hypernova_operator.controllers.ledger import Ledger
+from hypernova_operator.controllers.waiting import Named, Waiting
+from hypernova_operator.controllers.writes import InstanceWrites
+from hypernova_operator.frame import Frame
+from hypernova_operator.metrics import Metrics
+from hypernova_operator.settings import Settings
+
+log = get_logger(__name__)
+
+LEADER_LEASE = "hypernova-operator"
+
+STUCK_SECONDS = 120.0
+"""A key that waits longer for a worker shows that none works any more."""
+
+SILENT_SECONDS = 300.0
+"""The API server sends a bookmark every minute; a reflector that hears nothing for so long is stuck."""
+
+
+class _Stopped(Exception):
+    """The frame ended as it was told to."""
+
+
+class Operator:
+    """One operator process. It decides only while it leads; its cache is kept in any case."""
+
+    def __init__(self, client: Client, log_in: LogIn, settings: Settings, metrics: Metrics) -> None:
+        # A restarted process must not take the leadership of the one before it for its own.
+        identity = f"{settings.identity}_{uuid4().hex[:8]}"
+        self._elector = Elector(client, settings.namespace, LEADER_LEASE, identity)
+        self._recorder = EventRecorder(client, "hypernova-operator", settings.identity)
+        self.cache = Cache()
+        self._sweeper = Sweeper(client, self.cache, settings.sweep_seconds, metrics)
+        self._liveness = Liveness(self.cache.hosts)
+        self._leases = Reflector(
+            client,
+            LEASES,
+            self._liveness.on_change,
+            namespace=settings.namespace,
+            label_selector=f"{HYPERVISOR_LABEL}=true",
+        )
+        self._waiting = Waiting()
+        self._ledger = Ledger(self.cache, self._wake_for_room)
+        writes = InstanceWrites(client, self.cache, self._elector.is_leader)
+        binder = Binder(self.cache, self._ledger, self._waiting, writes, self._recorder, metrics, self._wake)
+        self._queue: WorkQueue[Key] = WorkQueue(
+            binder.reconcile,
+            workers=settings.workers,
+            backoff=Backoff(base=0.5, cap=60.0),
+            name="instances",
+            metrics=client.metrics,
+        )
+        self.cache.instances.store.subscribe(self._on_instance)
+        self.cache.flavors.store.subscribe(partial(self._wake_for_named, "Flavor"))
+        self.cache.images.store.subscribe(partial(self._wake_for_named, "Image"))
+        self.cache.key_pairs.store.subscribe(partial(self._wake_for_named, "KeyPair"))
+        self._frame = Frame(log_in, self.cache, self._sweeper.poke, self._stop_leading)
+        self._leading: asyncio.Task[None] | None = None
+        metrics.waiting.set_function(lambda: len(self._waiting))
+        metrics.instances.set_function(lambda: len(self.cache.instances.store))
+        metrics.hosts.set_function(lambda: len(self.cache.hosts))
+
+    async def run(self) -> None:
+        """Until SIGTERM or SIGINT.
+
+        Raises:
+            ExceptionGroup: of LeadershipLost, or of whatever else ended a part of it: nothing is done any more.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                # All of these begin before kopf, which on its end cancels what was begun after it.
+                group.create_task(self._leases.run(), name="leases")
+                group.create_task(self._liveness.run(), name="liveness")
+                group.create_task(self._recorder.run(), name="events")
+                await self._sweeper.sweep()
+                group.create_task(self._sweeper.run(), name="sweeper")
+                self._leading = group.create_task(self._lead(), name="leading")
+                await self._frame.run()
+                raise _Stopped
+        except* _Stopped:
+            log.info("stopped")
+        finally:
+            await self._elector.release()
+
+    def why_not_live(self) -> list[str]:
+        """Reasons to restart this process."""
+        reasons = []
+        if (age := self._queue.oldest_age) > STUCK_SECONDS and self._elector.is_leader():
+            reasons.append(f"an Instance has waited {age:.0f} s for a worker")
+        if (age := self._leases.last_activity_age()) > SILENT_SECONDS:
+            reasons.append(f"nothing heard from the API server for {age:.0f} s")
+        return reasons
+
+    def why_not_ready(self) -> list[str]:
+        """Reasons why this process could not decide, were it the leader now."""
+        synced = {"the cluster's objects": self._sweeper.swept, "the node agents' leases": self._leases.synced}
+        return [f"{what} have not been read yet" for what, event in synced.items() if not event.is_set()]
+
+    async def _lead(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._elect(), name="election")
+            await self._elector.elected.wait()
+            # What the leader before us wrote last must be known before the first decision.
+            await self._sweeper.sweep()
+            await self._leases.synced.wait()
+            await self._queue.run()
+
+    async def _elect(self) -> None:
+        try:
+            await self._elector.run()
+        except LeadershipLost as lost:
+            log.error("leadership lost", lease=LEADER_LEASE, error=lost)
+            raise
+
+    async def _stop_leading(self) -> None:
+        if self._leading is not None:
+            self._leading.cancel()
+            await asyncio.wait([self._leading])
+        await self._elector.release()
+
+    def _on_instance(self, key: Key, _old: Instance | None, new: Instance | None) -> None:
+        if new is None or not new.node:
+            self._wake(key)
+
+    def _wake_for_named(self, kind: Literal["Flavor", "Image", "KeyPair"], key: Key, _old: object, new: object) -> None:
+        if new is not None:
+            for waiting in self._waiting.for_named(Named(kind, key)):
+                self._wake(waiting)
+
+    def _wake_for_room(self) -> None:
+        for waiting in self._waiting.for_room():
+            self._wake(waiting)
+
+    def _wake(self, key: Key) -> None:
+        self._queue.add(key)
