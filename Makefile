@@ -16,7 +16,7 @@ demo: ## boot a virtual machine from nothing: control plane, host, operator, age
 	@$(PYTHON) -m hack.demo up
 
 demo-down: ## take all of the demo away
-	@$(BOOTSTRAP) cluster libvirt guest
+	@$(BOOTSTRAP) unit
 	@$(PYTHON) -m hack.demo down
 
 test: lint ## lint, then all tests

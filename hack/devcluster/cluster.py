@@ -239,7 +239,7 @@ class Cluster:
             log.info("%s ready after %.1f s", component.name, time.monotonic() - started)
 
     def _end_all(self) -> None:
-        for pid, _ in running(self.folder):
+        for pid in [pid for pid, _ in running(self.folder)]:
             end(pid)
 
 

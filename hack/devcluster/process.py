@@ -50,7 +50,7 @@ class Component:
     @property
     def pid(self) -> int | None:
         """The process, None when it does not run."""
-        return next((pid for pid, name in running(self.folder) if name == self.name), None)
+        return next((pid for pid in self._processes() if _leads_session(pid)), None)
 
     def start(self) -> None:
         """Starts it and returns when it is ready; only waits when it runs already.
@@ -58,17 +58,19 @@ class Component:
         Raises:
             ClusterError: it ended, or was not ready in time; with the last lines of its log.
         """
-        pid = self.pid
-        with _held(pid) if pid else _held(self._spawn(), is_child=True) as pidfd:
+        found = self.pid
+        pid = found or self._spawn()
+        with _held(pid, is_child=found is None) as pidfd:
             deadline = time.monotonic() + self.ready_seconds
-            while not self.ready():
+            # That it shows its environment matters just after the start, when it does not yet: `pid` would miss it.
+            while not (self.ready() and _environment(pid)):
                 if pidfd is None or _gone_within(pidfd, 0.05):
                     raise ClusterError(f"{self.name} ended before it was ready\n{self.last_words()}")
                 if time.monotonic() > deadline:
                     raise ClusterError(f"{self.name} not ready after {self.ready_seconds:.0f} s\n{self.last_words()}")
 
     def stop(self, *, kill: bool = False) -> None:
-        """Ends it and returns when it is gone, whether it ran or not.
+        """Ends it, with its children, and returns when all are gone; nothing to do when it does not run.
 
         Args:
             kill: SIGKILL at once, as a crash would; otherwise SIGTERM, and SIGKILL after GRACE_SECONDS.
@@ -76,6 +78,8 @@ class Component:
         pid = self.pid
         if pid is not None:
             end(pid, GRACE_SECONDS if not kill else 0)
+        for child in list(self._processes()):
+            end(child)
 
     def last_words(self) -> str:
         """The end of the log, with its path."""
@@ -84,6 +88,10 @@ class Component:
         except FileNotFoundError:
             lines = []
         return "\n".join([f"{self.log}:", *(f"  {line}" for line in lines)])
+
+    def _processes(self) -> Iterator[int]:
+        """Its process and those that it started, which have inherited its environment."""
+        return (pid for pid, name in running(self.folder) if name == self.name)
 
     def _spawn(self) -> int:
         environment = os.environ | {FOLDER_VARIABLE: str(self.folder), NAME_VARIABLE: self.name}
@@ -103,7 +111,7 @@ class Component:
 
 
 def running(folder: Path) -> Iterator[tuple[int, str]]:
-    """Pid and component of each process of the cluster in `folder`."""
+    """Pid and component of each process of the cluster in `folder`, children of components among them."""
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
             continue
@@ -157,6 +165,14 @@ def _gone_within(pidfd: int, seconds: float) -> bool:
     if gone:
         _reap(pidfd)
     return bool(gone)
+
+
+def _leads_session(pid: int) -> bool:
+    """As a component does, and the children it started don't."""
+    try:
+        return os.getsid(pid) == pid
+    except ProcessLookupError:
+        return False
 
 
 def _reap(pidfd: int) -> None:
