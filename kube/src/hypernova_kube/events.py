@@ -59,10 +59,6 @@ class _Series:
     written: int = 0  # occurrences the stored Event tells of; 0 while it is not stored
     write_after: float = 0.0
 
-    @property
-    def pending(self) -> bool:
-        return self.count > self.written
-
 
 @dataclass(slots=True)
 class _Bucket:
@@ -101,7 +97,9 @@ class EventRecorder:
         self._clock = clock
         self._wall_clock = wall_clock
         self._series: OrderedDict[_Topic, _Series] = OrderedDict()  # the one longest unheard of comes first
-        self._buckets: dict[str, _Bucket] = {}
+        self._pending: dict[_Topic, _Series] = {}  # those of them with something to write
+        self._buckets: dict[str, _Bucket] = {}  # by uid of the object
+        self._buckets_checked_at = clock()
         self._recorded = asyncio.Event()
 
     def normal(self, involved: Object, reason: str, message: str) -> None:
@@ -117,10 +115,11 @@ class EventRecorder:
         while True:
             self._recorded.clear()
             self._forget_old()
-            for topic, series in list(self._series.items()):
-                if series.pending and series.write_after <= self._clock():
+            for topic in list(self._pending):
+                series = self._pending.get(topic)
+                if series is not None and series.write_after <= self._clock():
                     await self._write(topic, series)
-            due = min((series.write_after for series in self._series.values() if series.pending), default=None)
+            due = min((series.write_after for series in self._pending.values()), default=None)
             try:
                 async with asyncio.timeout(None if due is None else due - self._clock()):
                     await self._recorded.wait()
@@ -131,40 +130,44 @@ class EventRecorder:
         metadata, now, when = involved["metadata"], self._clock(), self._wall_clock()
         topic = _Topic(metadata["uid"], type_, reason, message[:_LONGEST_MESSAGE])
         series = self._series.get(topic)
-        if series is not None and now - series.last_at < AGGREGATION_SECONDS:
+        if series is not None and (topic in self._pending or now - series.last_at < AGGREGATION_SECONDS):
             series.count += 1
             series.last, series.last_at = when, now
-            self._series.move_to_end(topic)
         elif not self._buckets.setdefault(topic.uid, _Bucket(now)).take(now):
             self._dropped("rate_limited")
+            return
         elif not self._make_room():
             self._dropped("overflow")
+            return
         else:
             # Events of cluster-scoped objects live in `default`, where kubectl looks for them.
             key = Key(metadata.get("namespace") or "default", f"{metadata['name'][:_LONGEST_NAME]}.{uuid4().hex[:16]}")
-            self._series[topic] = _Series(key, _reference(involved), first=when, last=when, last_at=now)
-            self._series.move_to_end(topic)
+            series = self._series[topic] = _Series(key, _reference(involved), first=when, last=when, last_at=now)
+        self._series.move_to_end(topic)
+        self._pending[topic] = series
         self._recorded.set()
 
     def _make_room(self) -> bool:
         """Whether there is room for one more series: one that is written may be forgotten for it."""
         if len(self._series) < _MOST_SERIES:
             return True
-        topic, oldest = next(iter(self._series.items()))
-        if oldest.pending:
+        oldest = next(iter(self._series))
+        if oldest in self._pending:
             return False
-        del self._series[topic]
+        del self._series[oldest]
         return True
 
     def _forget_old(self) -> None:
+        """What will not grow any more, and the buckets that are full again."""
         now = self._clock()
-        for topic, series in list(self._series.items()):
-            if now - series.last_at < AGGREGATION_SECONDS:
+        while self._series:
+            oldest = next(iter(self._series))
+            if oldest in self._pending or now - self._series[oldest].last_at < AGGREGATION_SECONDS:
                 break
-            if not series.pending:
-                del self._series[topic]
-        for uid in [uid for uid, bucket in self._buckets.items() if bucket.refill(now) >= BURST]:
-            del self._buckets[uid]
+            del self._series[oldest]
+        if now >= self._buckets_checked_at + REFILL_SECONDS:
+            self._buckets_checked_at = now
+            self._buckets = {uid: bucket for uid, bucket in self._buckets.items() if bucket.refill(now) < BURST}
 
     async def _write(self, topic: _Topic, series: _Series) -> None:
         count = series.count
@@ -173,13 +176,15 @@ class EventRecorder:
             async with asyncio.timeout(_WRITE_SECONDS):
                 await self._store(topic, series)
             series.written = count
+            if series.count == count:
+                del self._pending[topic]
             self._client.metrics.events_written.inc()
         except (KubeError, TimeoutError) as error:
             log.warning("event dropped", reason=topic.reason, message=topic.message, error=error)
             self._forget(topic)
             if isinstance(error, Unreachable | TimeoutError):
                 # One wait for a server that is away is enough: what else is pending would be late, if it came at all.
-                for other in [topic for topic, series in self._series.items() if series.pending]:
+                for other in list(self._pending):
                     self._forget(other)
 
     async def _store(self, topic: _Topic, series: _Series) -> None:
@@ -193,8 +198,8 @@ class EventRecorder:
         await self._client.create(EVENTS, self._event(topic, series))
 
     def _forget(self, topic: _Topic) -> None:
-        if self._series.pop(topic, None):
-            self._dropped("error")
+        del self._series[topic], self._pending[topic]
+        self._dropped("error")
 
     def _dropped(self, cause: str) -> None:
         self._client.metrics.events_dropped.labels(cause).inc()

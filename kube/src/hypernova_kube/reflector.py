@@ -126,12 +126,11 @@ class Reflector:
     async def run(self) -> None:
         """For ever; end it by cancelling."""
         while True:
-            begun = self._last_activity
             try:
                 if not self._resource_version:
                     await self._list()
-                await self._watch()
-                cause, error = "ended", ""
+                heard = await self._watch()
+                cause, error = "ended", "" if heard else "ended without an event"
             except TimeoutError:
                 cause, error = "stalled", f"silent for {self._inactivity_timeout:g} s"
             except (Unreachable, Unauthorized, NoCredentials, TooManyRequests) as exc:
@@ -145,11 +144,10 @@ class Reflector:
                 cause, error = "error", str(exc)
                 self._resource_version = ""
             self._client.metrics.watch_restarts.labels(self._resource.plural, cause).inc()
-            if cause == "ended" and self._last_activity > begun:
-                continue
-            wait = self._backoff.next(self._resource)
-            log.warning("watch broken", resource=self._resource.plural, cause=cause, error=error, retry_in_s=wait)
-            await asyncio.sleep(wait)
+            if error:
+                wait = self._backoff.next(self._resource)
+                log.warning("watch broken", resource=self._resource.plural, cause=cause, error=error, retry_in_s=wait)
+                await asyncio.sleep(wait)
 
     async def _list(self) -> None:
         listing = await self._client.list(
@@ -165,7 +163,9 @@ class Reflector:
         self._resource_version = listing.resource_version
         self.synced.set()
 
-    async def _watch(self) -> None:
+    async def _watch(self) -> bool:
+        """Follow one watch to its end; whether it told anything."""
+        heard = False
         events = self._client.watch(
             self._resource,
             resource_version=self._resource_version,
@@ -179,7 +179,8 @@ class Reflector:
                 async with asyncio.timeout(self._inactivity_timeout):
                     event = await anext(events, None)
                 if event is None:
-                    return
+                    return heard
+                heard = True
                 self._last_activity = self._clock()
                 self._backoff.forget(self._resource)
                 if event.type != "BOOKMARK":
