@@ -274,7 +274,7 @@ class Client:
         params = {**params, "limit": str(page_size)} if page_size else params
         while True:
             page = await self._object(replace(request, params=params))
-            for item in page["items"]:
+            for item in page["items"] or []:  # an empty list of metadata comes as null
                 # The server leaves these out of most lists; whoever keeps an item wants them.
                 items.append(_slim({**item, "apiVersion": resource.api_version, "kind": resource.kind}))
             if not page["metadata"].get("continue"):
