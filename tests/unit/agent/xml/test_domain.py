@@ -1,0 +1,86 @@
+"""Whole domains, to the letter: a diff of a golden file is what a guest will get."""
+
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from hypernova_agent.host import Owner
+from hypernova_agent.xml.guest import GuestConfig, domain_name, domain_xml
+from hypernova_agent.xml.metadata import NAMESPACE, parse_owner
+from support.golden import assert_golden
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+GIB = 1 << 30
+MIB = 1 << 20
+
+UID = "4f8c1a9e-6b1d-4a57-9d0e-0c3d5e7f9a21"
+WEB = GuestConfig(
+    owner=Owner(uid=UID, namespace="shop", name="web-1"),
+    domain_type="kvm",
+    architecture="x86_64",
+    vcpus=2,
+    memory=2 * GIB,
+    pool="hypernova",
+    root_volume=f"{UID}.root.qcow2",
+    config_drive=f"{UID}.config.raw",
+    network="hypernova-default",
+    mac="52:54:00:3c:00:07",
+    console_log=f"/var/lib/libvirt/hypernova/{UID}.console.log",
+)
+
+
+@pytest.mark.parametrize(
+    ("guest", "file"),
+    [
+        (WEB, "domain-kvm.xml"),
+        (replace(WEB, config_drive=None), "domain-kvm-without-config-drive.xml"),
+        (replace(WEB, domain_type="qemu", vcpus=1, memory=16 * MIB), "domain-qemu.xml"),
+        (replace(WEB, domain_type="qemu", config_drive=None), "domain-qemu-without-config-drive.xml"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_guest_is_exactly_this_domain(guest: GuestConfig, file: str) -> None:
+    assert_golden(domain_xml(guest), GOLDEN / file)
+
+
+def test_a_domain_tells_whose_it_is() -> None:
+    metadata = ElementTree.fromstring(domain_xml(WEB)).find(f"./metadata/{{{NAMESPACE}}}instance")
+    assert metadata is not None
+    assert parse_owner(ElementTree.tostring(metadata, encoding="unicode")) == WEB.owner
+
+
+def test_the_domain_s_uuid_is_the_instance_s_uid() -> None:
+    assert ElementTree.fromstring(domain_xml(WEB)).findtext("./uuid") == UID
+
+
+def test_an_instance_of_the_same_name_made_again_gets_another_domain_name() -> None:
+    again = replace(WEB.owner, uid="b2" + UID[2:])
+    assert domain_name(WEB.owner) == "shop.web-1.4f8c1a9e"
+    assert domain_name(again) == "shop.web-1.b28c1a9e"
+
+
+def test_no_disk_is_left_for_libvirt_to_guess_its_format() -> None:
+    drivers = ElementTree.fromstring(domain_xml(WEB)).findall("./devices/disk/driver")
+    assert [driver.get("type") for driver in drivers] == ["qcow2", "raw"]
+
+
+@pytest.mark.parametrize(
+    ("memory", "cache_mib"),
+    [(16 * MIB, 32), (256 * MIB, 32), (512 * MIB, 64), (2 * GIB, 256), (64 * GIB, 512)],
+)
+def test_the_cache_of_translated_code_grows_with_an_emulated_guest_within_bounds(memory: int, cache_mib: int) -> None:
+    root = ElementTree.fromstring(domain_xml(replace(WEB, domain_type="qemu", memory=memory)))
+    assert root.findtext("./features/tcg/tb-cache[@unit='MiB']") == str(cache_mib)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        f'<instance xmlns="{NAMESPACE}"/>',
+        f'<instance xmlns="{NAMESPACE}" uid="1" name="web"/>',
+    ],
+)
+def test_metadata_that_lacks_something_is_no_owner(metadata: str) -> None:
+    with pytest.raises(KeyError):
+        parse_owner(metadata)
