@@ -99,7 +99,8 @@ def wait_ready(daemon: Process, socket: Path, timeout: float) -> None:
     except subprocess.TimeoutExpired as error:
         raise LabError(f"libvirtd gave no answer in {timeout:g} s") from error
     if answer.returncode:
-        raise LabError(f"libvirtd is not ready: {answer.stderr.strip()}")
+        ended = daemon.wait(1)
+        raise LabError("libvirtd ended at start" if ended else f"libvirtd is not ready: {answer.stderr.strip()}")
 
 
 def _seed() -> Path:

@@ -28,8 +28,9 @@ again:  mov $line, %si
 3:      mov 0x46c, %cx          # the BIOS counts 18.2 ticks a second here
         add $18, %cx
 4:      hlt
-        cmp %cx, 0x46c
-        jne 4b
+        mov 0x46c, %ax
+        sub %cx, %ax            # a difference: ticks that came late come several at a time
+        js 4b
         jmp again
 
 put:    push %ax                # sends %al when the port is free

@@ -1,0 +1,141 @@
+"""`down` leaves nothing on the machine, whoever calls it and whatever happened before."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.waiting import eventually
+
+from hack.lab import Lab
+from hack.lab.process import Process
+
+BROKEN_UP = """
+import os, signal, sys
+from pathlib import Path
+from hack.lab import Lab, namespaces, underlay
+from hack.lab.host import Host
+
+def die(*args, **kwargs):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+owner, name = {"record": (namespaces.Process, "save"), "setup": (namespaces.Namespaces, "run"),
+               "cable": (underlay.Underlay, "plug"), "libvirtd": (Host, "start_service")}[sys.argv[2]]
+setattr(owner, name, die)
+Lab(Path(sys.argv[1])).up("host-a")
+"""
+
+
+@pytest.fixture
+def machine() -> Iterator[None]:
+    """The machine's mounts, interfaces and network namespaces are the same after the test as before."""
+    before = _machine()
+    yield
+    assert _machine() == before
+
+
+def _machine() -> tuple[str, ...]:
+    commands = (["ip", "-brief", "link"], ["ip", "netns", "list"])
+    printed = (subprocess.run(command, capture_output=True, text=True, timeout=10).stdout for command in commands)
+    return (Path("/proc/self/mountinfo").read_text(), *printed)
+
+
+def processes_of(lab: Lab) -> list[str]:
+    """Command lines that name the lab's folder; each of its pid 1 does, and nothing lives without one."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if line.startswith("lab-") and str(lab.folder) in line:
+            found.append(line)
+    return found
+
+
+@pytest.mark.usefixtures("machine")
+def test_down_leaves_nothing_and_may_be_called_twice(lab: Lab) -> None:
+    hosts = lab.up("host-a", "host-b")
+    inside = [process for host in hosts for process in host.processes()]
+    assert len(inside) == 4
+    assert len(processes_of(lab)) == 3  # two hosts and what joins them
+
+    lab.down()
+    assert not any(process.alive for process in inside)
+    assert processes_of(lab) == []
+    lab.down()
+
+
+@pytest.mark.usefixtures("machine")
+def test_another_program_takes_it_down(lab: Lab) -> None:
+    lab.up("host-a")
+    subprocess.run([sys.executable, "-m", "hack.lab", "down", str(lab.folder)], check=True, timeout=60)
+    assert processes_of(lab) == []
+    assert not lab.host("host-a").is_up
+
+
+@pytest.mark.usefixtures("machine")
+@pytest.mark.parametrize("at", ["record", "setup", "cable", "libvirtd"])
+def test_down_after_up_was_killed_on_its_way(lab: Lab, at: str) -> None:
+    killed = subprocess.run([sys.executable, "-c", BROKEN_UP, str(lab.folder), at], timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+
+    lab.down()
+    eventually(lambda: not processes_of(lab), "what was not yet written down to end by itself")
+
+
+@pytest.mark.parametrize("at", ["record", "setup", "cable", "libvirtd"])
+def test_up_after_up_was_killed_on_its_way(lab: Lab, at: str) -> None:
+    killed = subprocess.run([sys.executable, "-c", BROKEN_UP, str(lab.folder), at], timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+
+    (host,) = lab.up("host-a")
+    assert len(host.pids()) == 2
+
+
+@pytest.mark.usefixtures("machine")
+def test_an_interrupted_block_takes_the_lab_down(tmp_path: Path) -> None:
+    script = """
+import sys, time
+from pathlib import Path
+from hack.lab import Lab
+with Lab(Path(sys.argv[1])) as lab:
+    lab.up("host-a")
+    print("up", flush=True)
+    time.sleep(600)
+"""
+    program = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    with program:
+        assert program.stdout
+        assert program.stdout.readline() == "up\n"
+        (init, _) = Lab(tmp_path).host("host-a").processes()
+        program.send_signal(signal.SIGINT)
+        assert program.wait(30) != 0
+    assert not init.alive
+    assert processes_of(Lab(tmp_path)) == []
+
+
+def test_a_power_cut_of_a_stopped_host_does_not_hang(lab: Lab) -> None:
+    (host,) = lab.up("host-a")
+    inside = host.processes()
+    for process in inside:
+        process.signal(signal.SIGSTOP)
+    host.power_cut()
+    assert not any(process.alive for process in inside)
+
+
+def test_a_record_of_a_reused_pid_harms_nobody(lab: Lab) -> None:
+    host = lab.host("host-a")
+    bystander = subprocess.Popen(["sleep", "600"])
+    try:
+        stale = Process(bystander.pid, Process.of(bystander.pid).started - 1)
+        stale.save(host.folder / "lab" / "init")
+        lab.down()
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
