@@ -1,0 +1,57 @@
+"""Objects of our kinds on the shared cluster, gone after the test."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from hypernova_api.kinds import KINDS
+from hypernova_kube.client import Client
+from hypernova_kube.errors import NotFound
+from hypernova_kube.resources import Object, Resource
+
+RESOURCES = {kind.kind: Resource.of(kind) for kind in KINDS}
+
+
+class Objects:
+    """Creates, patches and in the end removes objects of our kinds; namespaced ones in the test's namespace."""
+
+    def __init__(self, client: Client, namespace: str) -> None:
+        self._client = client
+        self.namespace = namespace
+        self._made: list[Object] = []
+
+    async def create(self, obj: Object) -> Object:
+        resource = RESOURCES[obj["kind"]]
+        obj = copy.deepcopy(obj)
+        if resource.namespaced:
+            obj["metadata"]["namespace"] = self.namespace
+        made = await self._client.create(resource, obj)
+        self._made.append(made)
+        return made
+
+    async def patch(self, obj: Object, patch: dict[str, Any], subresource: str = "") -> Object:
+        metadata = obj["metadata"]
+        return await self._client.patch(
+            RESOURCES[obj["kind"]], metadata["name"], patch, metadata.get("namespace", ""), subresource=subresource
+        )
+
+    async def remove_all(self) -> None:
+        for obj in self._made:
+            try:
+                # There is no agent here that would take the finalizer away.
+                await self.patch(obj, {"metadata": {"finalizers": None}})
+                await self._client.delete(
+                    RESOURCES[obj["kind"]], obj["metadata"]["name"], obj["metadata"].get("namespace", "")
+                )
+            except NotFound:
+                continue
+
+
+@pytest.fixture
+async def objects(client: Client, namespace: str) -> AsyncIterator[Objects]:
+    objects = Objects(client, namespace)
+    yield objects
+    await objects.remove_all()
