@@ -1,0 +1,70 @@
+"""`hypernova-agent`: the process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+
+from hypernova_kube.client import Client
+from hypernova_kube.errors import KubeError
+from hypernova_kube.metrics import Metrics
+from hypernova_kube.process.logs import configure, get_logger
+from hypernova_kube.process.probes import Probes
+from hypernova_kube.process.settings import parse
+from prometheus_client import CollectorRegistry
+
+from hypernova_agent import names
+from hypernova_agent.images.download import new_session
+from hypernova_agent.images.store import ImageStore
+from hypernova_agent.libvirt.host import LibvirtHost
+from hypernova_agent.metrics import AgentMetrics
+from hypernova_agent.registration import AGENT_VERSION
+from hypernova_agent.settings import Settings
+from hypernova_agent.sync import Sync
+
+log = get_logger(__name__)
+
+
+def main() -> None:
+    """Run the agent of one node until SIGTERM or SIGINT; its guests run on."""
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["run"]:
+        arguments = arguments[1:]
+    settings = parse(Settings, arguments, os.environ)
+    configure(settings.log_level, settings.log_format)
+    try:
+        asyncio.run(_run(settings))
+    except KubeError as error:
+        sys.exit(f"hypernova-agent: {error}")
+
+
+async def _run(settings: Settings) -> None:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - for mypy: asyncio.run made one
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    log.info("starting", component="agent", version=AGENT_VERSION, node=settings.node_name)
+    with contextlib.suppress(asyncio.CancelledError):
+        await _serve(settings)
+    log.info("stopped", component="agent")
+
+
+async def _serve(settings: Settings) -> None:
+    registry = CollectorRegistry()
+    metrics = AgentMetrics(registry)
+    host = LibvirtHost(settings.libvirt_uri, pool=names.POOL, network=names.NETWORK)
+    async with (
+        await Client.connect(settings.kubeconfig, component="agent", metrics=Metrics(registry)) as client,
+        new_session() as session,
+    ):
+        sync = Sync(settings, client, host, ImageStore(host, session, metrics), metrics)
+        async with Probes(settings.probe_host, settings.probe_port, registry, list, sync.not_ready) as probes:
+            log.info("serving", port=probes.port)
+            await sync.run()
+
+
+if __name__ == "__main__":
+    main()

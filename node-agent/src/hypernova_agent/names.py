@@ -1,0 +1,52 @@
+"""What things of ours are called on a host. An Instance's volumes begin with its UID, those of images with `image-`."""
+
+from __future__ import annotations
+
+POOL = "hypernova"
+"""The storage pool with all volumes."""
+
+NETWORK = "hypernova-default"
+"""The libvirt network behind the Instances' default network."""
+
+_IMAGE = "image-"
+_MARKER = ".json"
+
+
+def root_disk(uid: str) -> str:
+    """The volume with an Instance's root disk, an overlay on its image."""
+    return f"{uid}.root.qcow2"
+
+
+def config_drive(uid: str) -> str:
+    """The volume with what the guest reads about itself at its first boot."""
+    return f"{uid}.config.iso"
+
+
+def console_log(uid: str) -> str:
+    """The volume with what the guest wrote to its serial port; made by the host when the domain starts."""
+    return f"{uid}.console.log"
+
+
+def volumes_of(uid: str) -> tuple[str, ...]:
+    """All volumes an Instance can have."""
+    return root_disk(uid), config_drive(uid), console_log(uid)
+
+
+def image(sha256: str) -> str:
+    """The volume with an image."""
+    return f"{_IMAGE}{sha256}"
+
+
+def image_marker(sha256: str) -> str:
+    """The volume that says that an image is complete, and what it is."""
+    return f"{_IMAGE}{sha256}{_MARKER}"
+
+
+def is_image(volume: str) -> bool:
+    """Whether a volume is an image's, or its marker."""
+    return volume.startswith(_IMAGE)
+
+
+def sha256_of(volume: str) -> str:
+    """The digest in the name of an image's volume, or of its marker."""
+    return volume.removeprefix(_IMAGE).removesuffix(_MARKER)

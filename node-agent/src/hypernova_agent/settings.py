@@ -1,0 +1,43 @@
+"""The agent's settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Runs the Instances bound to one node in its libvirt."""
+
+    node_name: str = field(metadata={"doc": "Name of the Node this agent runs on."})
+    """Instances whose status.nodeName is this are ours."""
+
+    namespace: str = field(default="hypernova-system", metadata={"doc": "Namespace of the agent's Lease."})
+
+    kubeconfig: Path | None = field(
+        default=None, metadata={"doc": "How to reach the API server. Without it: $KUBECONFIG, else as a Pod does."}
+    )
+
+    libvirt_uri: str = field(default="qemu:///system", metadata={"doc": "Where libvirt listens."})
+
+    domain_type: Literal["kvm", "qemu"] | None = field(
+        default=None, metadata={"doc": "Type of all domains. Without it: kvm where the host offers it, else qemu."}
+    )
+
+    reserved_memory: str = field(
+        default="512Mi", metadata={"doc": "Memory kept from Instances, for the host itself and QEMU's own."}
+    )
+
+    probe_host: str = field(default="0.0.0.0", metadata={"doc": "Address of /healthz, /readyz and /metrics."})  # noqa: S104 - kubelet and Prometheus come from outside the Pod
+
+    probe_port: int = field(
+        default=8082, metadata={"doc": "Port of /healthz, /readyz and /metrics; 0 takes a free one."}
+    )
+
+    log_level: Literal["debug", "info", "warning", "error"] = field(
+        default="info", metadata={"doc": "Least severity that is logged."}
+    )
+
+    log_format: Literal["logfmt", "json"] = field(default="logfmt", metadata={"doc": "How log lines are written."})

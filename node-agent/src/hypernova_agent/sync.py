@@ -1,0 +1,210 @@
+"""The agent's loops: watch the API server, hold on to the host, have every Instance looked at when it may need it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Mapping
+from functools import partial
+
+from hypernova_api.meta import HYPERVISOR_LABEL
+from hypernova_api.quantity import Quantity
+from hypernova_kube.backoff import Backoff
+from hypernova_kube.client import Client
+from hypernova_kube.events import EventRecorder
+from hypernova_kube.lease import Heartbeat
+from hypernova_kube.process.logs import get_logger
+from hypernova_kube.queue import WorkQueue
+from hypernova_kube.reflector import Change, Reflector
+from hypernova_kube.resources import Key
+
+from hypernova_agent.admission import room_of
+from hypernova_agent.execute import HostProfile
+from hypernova_agent.host import Host, HostFacts, HostFault
+from hypernova_agent.images.store import ImageStore
+from hypernova_agent.metrics import AgentMetrics
+from hypernova_agent.reconcile import INSTANCES, Reconciler
+from hypernova_agent.registration import HYPERVISORS, Registration, allocatable_of, domain_type_of
+from hypernova_agent.settings import Settings
+from hypernova_agent.view import View
+
+log = get_logger(__name__)
+
+_WORKERS = 8
+"""Instances worked on at once. libvirt takes four calls at a time; the rest wait for the API server."""
+
+_RESYNC_SECONDS = (240.0, 360.0)
+"""Between looks at everything, whether or not something was heard of it: spread, so that agents do not meet."""
+
+_OWN = "own"
+
+
+class Sync:
+    """One node's agent: everything but its process."""
+
+    def __init__(
+        self, settings: Settings, client: Client, host: Host, store: ImageStore, metrics: AgentMetrics
+    ) -> None:
+        node = settings.node_name
+        self._settings = settings
+        self._host = host
+        self._store = store
+        self._metrics = metrics
+        self._events = EventRecorder(client, "hypernova-agent", node)
+        self._heartbeat = Heartbeat(
+            client, settings.namespace, f"hypervisor-{node}", node, labels={HYPERVISOR_LABEL: "true"}
+        )
+        self._instances = Reflector(client, INSTANCES, self._instance_changed, field_selector=f"status.nodeName={node}")
+        self._hypervisors = Reflector(
+            client, HYPERVISORS, self._hypervisor_changed, field_selector=f"metadata.name={node}"
+        )
+        self._view = View(self._instances.objects)
+        self._reconciler = Reconciler(
+            client, host, store, self._view, self._events, metrics, node=node, wake=self._wake
+        )
+        self._registration = Registration(
+            client,
+            node,
+            self._hypervisors.objects,
+            domain_type=settings.domain_type,
+            reserved_memory=self._reserved_memory,
+        )
+        self._queue: WorkQueue[Key] = WorkQueue(
+            self._reconciler.reconcile, workers=_WORKERS, backoff=Backoff(), name="instances", metrics=client.metrics
+        )
+        self._registrations: WorkQueue[str] = WorkQueue(
+            self._registration.reconcile, workers=1, backoff=Backoff(), name="hypervisor", metrics=client.metrics
+        )
+        self._facts: HostFacts | None = None
+        self._connected = False
+        metrics.count_instances(self._phases)
+
+    async def run(self) -> None:
+        """For ever; end it by cancelling. Guests are left as they are."""
+        loops = (
+            self._heartbeat.run(),
+            self._events.run(),
+            self._instances.run(),
+            self._hypervisors.run(),
+            self._queue.run(),
+            self._registrations.run(),
+            self._hold_on_to_host(),
+            self._resync(),
+        )
+        try:
+            async with asyncio.TaskGroup() as group:
+                for loop in loops:
+                    group.create_task(loop)
+        finally:
+            await self._store.close()
+            await self._host.close()
+
+    def not_ready(self) -> list[str]:
+        """Why this agent cannot do its work now, a sentence each."""
+        reasons = []
+        if not self._instances.synced.is_set():
+            reasons.append("the API server has not listed the Instances yet")
+        if not self._connected:
+            reasons.append("libvirt does not answer")
+        return reasons
+
+    async def _hold_on_to_host(self) -> None:
+        """Connect, again whenever the connection is lost, and look at everything each time."""
+        # Not before: what the host has is only understood beside the Instances and the administrator's overcommit.
+        await self._instances.synced.wait()
+        await self._hypervisors.synced.wait()
+        backoff = Backoff(cap=15.0)
+        while True:
+            lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            try:
+                await self._host.connect(self._domain_event, partial(_resolve, lost))
+                await self._begin()
+            except HostFault as error:
+                why = str(error)
+            else:
+                backoff.forget(_OWN)
+                why = await lost
+            self._lost(why)
+            wait = backoff.next(_OWN)
+            log.warning("libvirt unreachable", error=why, retry_in_s=wait)
+            await asyncio.sleep(wait)
+
+    async def _begin(self) -> None:
+        """Take up the host as it is: everything that runs is adopted."""
+        await self._store.clean()
+        domains = await self._host.domains()
+        facts = await self._host.facts()
+        profile = HostProfile(domain_type_of(facts, self._settings.domain_type), facts.architecture, facts.disk)
+        self._reconciler.connected(profile, domains)
+        self._connected = True
+        self._metrics.connected.set(1)
+        self._learned(facts)
+        log.info("libvirt connected", count=len(domains))
+        self._wake_all()
+
+    def _lost(self, why: str) -> None:
+        self._connected = False
+        self._metrics.connected.set(0)
+        self._reconciler.disconnected()
+        self._registration.unreachable(why)
+        self._registrations.add(_OWN)
+
+    def _learned(self, facts: HostFacts) -> None:
+        self._facts = facts
+        self._registration.answers(facts)
+        self._registrations.add(_OWN)
+        self._set_room()
+
+    def _set_room(self) -> None:
+        if self._facts is not None:
+            allocatable = allocatable_of(self._facts, self._reserved_memory)
+            self._reconciler.set_room(room_of(allocatable, self._registration.overcommit))
+
+    async def _resync(self) -> None:
+        """Now and then look at everything: events can be missed, and hosts change under us."""
+        rng = random.SystemRandom()
+        while True:
+            await asyncio.sleep(rng.uniform(*_RESYNC_SECONDS))
+            if not self._connected:
+                continue
+            try:
+                self._learned(await self._host.facts())
+            except HostFault as error:
+                log.warning("host does not tell what it is", error=error)
+            self._wake_all()
+
+    def _instance_changed(self, change: Change) -> None:
+        self._view.changed(change)
+        if change.new is not None:
+            self._wake(change.key)
+        elif change.old is not None:
+            self._reconciler.gone(change.key, change.old["metadata"]["uid"])
+
+    def _hypervisor_changed(self, _: Change) -> None:
+        self._registrations.add(_OWN)
+        self._set_room()
+
+    def _domain_event(self, uid: str) -> None:
+        key = self._view.key_of_uid(uid)
+        if key is not None:
+            self._wake(key)
+
+    def _wake(self, key: Key) -> None:
+        self._queue.add(key)
+
+    def _wake_all(self) -> None:
+        for key in self._view:
+            self._wake(key)
+
+    def _phases(self) -> Mapping[str, int]:
+        return Counter(obj.get("status", {}).get("phase", "") for obj in self._instances.objects.values())
+
+    @property
+    def _reserved_memory(self) -> int:
+        return Quantity(self._settings.reserved_memory).value
+
+
+def _resolve(future: asyncio.Future[str], why: str) -> None:
+    if not future.done():
+        future.set_result(why)

@@ -1,0 +1,59 @@
+"""The newest that is known of each Instance: what the watch told, or the answer to a write of our own if that is newer.
+
+Without it a worker that wakes right after its own write would act on the state before, and write it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from hypernova_kube.reflector import Change
+from hypernova_kube.resources import Key, Object, key_of
+
+
+class View:
+    """Instances by name, and their names by UID."""
+
+    def __init__(self, objects: Mapping[Key, Object]) -> None:
+        """A view on what a reflector keeps; it is to be told of every Change (`changed`) and own write (`wrote`)."""
+        self._objects = objects
+        self._written: dict[Key, Object] = {}
+        self._keys: dict[str, Key] = {}
+
+    def changed(self, change: Change) -> None:
+        """The watch has told something."""
+        if change.old is not None:
+            self._keys.pop(change.old["metadata"]["uid"], None)
+        written = self._written.get(change.key)
+        if change.new is None:
+            self._written.pop(change.key, None)
+        else:
+            self._keys[change.new["metadata"]["uid"]] = change.key
+            if written is not None and not _newer(written, change.new):
+                del self._written[change.key]
+
+    def wrote(self, obj: Object) -> None:
+        """The API server has answered a write of ours with the object as it is now."""
+        seen = self._objects.get(key_of(obj))
+        if seen is not None and _newer(obj, seen):
+            self._written[key_of(obj)] = obj
+
+    def get(self, key: Key) -> Object | None:
+        """An Instance as it was last known; None if it is not on this node."""
+        if key not in self._objects:
+            return None
+        return self._written.get(key, self._objects[key])
+
+    def key_of_uid(self, uid: str) -> Key | None:
+        """The name of the Instance with a UID."""
+        return self._keys.get(uid)
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(list(self._objects))
+
+
+def _newer(one: Object, other: Object) -> bool:
+    """Whether one state of an object came after another: resourceVersions of one resource are numbers that grow."""
+    if one["metadata"]["uid"] != other["metadata"]["uid"]:
+        return False
+    return int(one["metadata"]["resourceVersion"]) > int(other["metadata"]["resourceVersion"])
