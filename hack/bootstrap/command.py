@@ -38,9 +38,9 @@ def run(command: Sequence[str], *, seconds: float, environment: Mapping[str, str
 
 
 @contextmanager
-def stage(title: str) -> Iterator[None]:
+def stage(title: str, details: str = "") -> Iterator[None]:
     """Says what is being done, and how long it took."""
     started = time.monotonic()
-    print(f"==> {title} ...", flush=True)
+    print(f"==> {title} ... {details}", flush=True)
     yield
     print(f"==> {title}: {time.monotonic() - started:.1f} s", flush=True)

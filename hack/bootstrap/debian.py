@@ -30,7 +30,7 @@ def install(packages: Iterable[str]) -> None:
     if not lacking:
         return
     _need_root(f"to install: {' '.join(lacking)}")
-    with stage(f"Debian packages: {' '.join(lacking)}"):
+    with stage("Debian packages", " ".join(lacking)):
         # An apt that was interrupted leaves packages half configured, and dpkg refuses until that is put right.
         run(["dpkg", "--configure", "-a"], seconds=INSTALL_SECONDS, environment=QUIETLY)
         run([*APT, "update"], seconds=UPDATE_SECONDS)
