@@ -1,0 +1,96 @@
+"""Addresses: unique, lowest first, given back."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
+from hypernova_operator.addresses import Addresses, Assignment, NoAddressFree
+from hypothesis import given
+from hypothesis import strategies as st
+
+TINY = IPv4Network("10.0.0.0/29")  # .1 is the gateway: .2 to .6 are free
+
+
+def tiny() -> Addresses:
+    return Addresses(TINY, IPv4Address("10.0.0.1"))
+
+
+def last_byte(assignment: Assignment) -> int:
+    return int(assignment.ip) & 0xFF
+
+
+def test_the_lowest_free_address_is_given_never_network_gateway_or_broadcast() -> None:
+    addresses = tiny()
+    assert [last_byte(addresses.assign(uid)) for uid in "abcde"] == [2, 3, 4, 5, 6]
+    with pytest.raises(NoAddressFree):
+        addresses.assign("f")
+
+
+def test_an_instance_keeps_its_address() -> None:
+    addresses = tiny()
+    assert addresses.assign("a") == addresses.assign("a")
+
+
+def test_a_released_address_is_given_again() -> None:
+    addresses = tiny()
+    for uid in "abcde":
+        addresses.assign(uid)
+    assert addresses.release("c")
+    assert not addresses.release("c")
+    assert last_byte(addresses.assign("f")) == 4
+
+
+def test_an_address_somebody_holds_is_not_given() -> None:
+    addresses = tiny()
+    addresses.hold("x", Assignment(IPv4Address("10.0.0.2"), "52:54:00:00:00:01"))
+    assert last_byte(addresses.assign("a")) == 3
+
+
+def test_an_address_held_twice_is_free_when_both_let_go() -> None:
+    addresses = tiny()
+    shared = Assignment(IPv4Address("10.0.0.2"), "52:54:00:00:00:01")
+    addresses.hold("x", shared)
+    addresses.hold("y", shared)
+    addresses.release("x")
+    assert last_byte(addresses.assign("a")) == 3
+    addresses.release("y")
+    assert last_byte(addresses.assign("b")) == 2
+
+
+def test_the_mac_follows_from_the_uid() -> None:
+    macs = {tiny().assign("8c7e3a52-30a2-4b0c-9f55-1c2d3e4f5a6b").mac for _ in range(2)}
+    assert macs == {"52:54:00:8f:78:a5"}
+
+
+def test_a_mac_that_is_taken_is_passed_over() -> None:
+    addresses = tiny()
+    first = tiny().assign("a").mac
+    addresses.hold("x", Assignment(IPv4Address("10.0.0.6"), first))
+    second = addresses.assign("a").mac
+    assert int(second.replace(":", ""), 16) == int(first.replace(":", ""), 16) + 1
+
+
+def test_a_whole_cluster_gets_addresses() -> None:
+    addresses = Addresses()
+    given = [addresses.assign(f"uid-{number}") for number in range(65533)]
+    assert len({assignment.ip for assignment in given}) == len({assignment.mac for assignment in given}) == 65533
+    with pytest.raises(NoAddressFree):
+        addresses.assign("one more")
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdefg"), st.booleans()), max_size=60))
+def test_whatever_comes_and_goes_everybody_has_an_own_address_and_the_lowest(steps: list[tuple[str, bool]]) -> None:
+    addresses, held = tiny(), {}
+    for uid, comes in steps:
+        if not comes:
+            assert addresses.release(uid) == (held.pop(uid, None) is not None)
+        elif uid in held or len(held) < 5:
+            before = held.get(uid)
+            held[uid] = last_byte(addresses.assign(uid))
+            others = {byte for other, byte in held.items() if other != uid}
+            assert held[uid] == before or held[uid] == min({2, 3, 4, 5, 6} - others)
+        else:
+            with pytest.raises(NoAddressFree):
+                addresses.assign(uid)
+        assert len(set(held.values())) == len(held)
