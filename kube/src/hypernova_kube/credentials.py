@@ -14,6 +14,7 @@ from pathlib import Path
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config import ConfigException, load_kube_config
 from kubernetes.aio.config.incluster_config import SERVICE_HOST_ENV_NAME, InClusterConfigLoader
+from yaml import YAMLError
 
 from hypernova_kube.errors import NoCredentials
 
@@ -79,9 +80,11 @@ async def _by_kubeconfig(paths: str) -> Login:
     try:
         await load_kube_config(config_file=paths, client_configuration=configuration, persist_config=False)
         return _login(configuration)
-    except (ConfigException, OSError, ValueError, AttributeError, TypeError) as error:
-        # Attribute and type errors are how the library meets a missing file, or YAML that is no kubeconfig.
+    except (ConfigException, OSError, ValueError) as error:
         raise NoCredentials(f"kubeconfig {paths}: {error}") from error
+    except (AttributeError, TypeError, YAMLError) as error:
+        # So the library meets a missing file, and YAML that is something else.
+        raise NoCredentials(f"kubeconfig {paths} is missing, or is no kubeconfig") from error
 
 
 async def _by_service_account(folder: Path, environ: Mapping[str, str]) -> Login:

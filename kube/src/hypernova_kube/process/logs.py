@@ -130,13 +130,18 @@ class _JsonFormatter(logging.Formatter):
         fields = _fields(record)
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(fields, default=str, ensure_ascii=False)
+        return json.dumps({key: _plain(value) for key, value in fields.items()}, ensure_ascii=False)
 
 
 class _LogfmtFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line = " ".join(f"{key}={_quoted(value)}" for key, value in _fields(record).items())
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _plain(value: object) -> object:
+    """As JSON has it, or as text: keys and paths are not lists and objects to a reader."""
+    return value if value is None or isinstance(value, bool | int | float) else str(value)
 
 
 def _quoted(value: object) -> str:
