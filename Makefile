@@ -48,6 +48,7 @@ lint: ## style, types, import contracts, and whether crds/ is what the models sa
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/mypy -p hack
 	.venv/bin/lint-imports
 	$(PYTHON) -m hypernova_api.crds --check crds
 
