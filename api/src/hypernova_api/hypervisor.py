@@ -12,6 +12,9 @@ from hypernova_api.quantity import Quantity
 
 DomainType = Literal["kvm", "qemu"]
 
+LEASE_PREFIX = "hypervisor-"
+"""The Lease by which a node's agent shows that it lives is named so, followed by the node's name."""
+
 
 class Overcommit(Model):
     """How many times over a host's resources are given out. Nova: cpu, ram and disk allocation ratio."""

@@ -19,7 +19,7 @@ from hypernova_operator.metrics import Metrics
 from hypernova_operator.operator import Operator
 from hypernova_operator.settings import Settings
 
-log = logs.get_logger(__name__)
+log = logs.get_logger("hypernova_operator")
 
 
 async def operate(settings: Settings) -> None:

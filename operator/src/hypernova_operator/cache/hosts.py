@@ -1,4 +1,4 @@
-"""Hosts, joined of what Node, Hypervisor and the agent's Lease say. All three carry the node's name."""
+"""Hosts, joined of what Node, Hypervisor and the agent's Lease say."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from hypernova_api.hypervisor import LEASE_PREFIX
 from hypernova_kube.lease import LeaseObserver
 from hypernova_kube.reflector import Change
 
@@ -16,7 +17,7 @@ TICK_SECONDS = 1.0
 
 
 class Liveness:
-    """Tells `hosts` which agents are alive. Leases are named like their nodes."""
+    """Tells `hosts` which agents are alive."""
 
     def __init__(self, hosts: Hosts, clock: Callable[[], float] = time.monotonic) -> None:
         self._hosts = hosts
@@ -30,7 +31,7 @@ class Liveness:
         if change.new is None:
             self._observer.forget(name)
             self._leases.discard(name)
-            self._hosts.set_alive(name, False)
+            self._hosts.set_alive(_node(name), False)
         else:
             self._observer.observe(change.new, self._clock())
             self._leases.add(name)
@@ -48,4 +49,8 @@ class Liveness:
             self.look()
 
     def _judge(self, name: str) -> None:
-        self._hosts.set_alive(name, self._observer.is_alive(name, self._clock()))
+        self._hosts.set_alive(_node(name), self._observer.is_alive(name, self._clock()))
+
+
+def _node(lease: str) -> str:
+    return lease.removeprefix(LEASE_PREFIX)

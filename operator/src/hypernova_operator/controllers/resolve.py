@@ -78,7 +78,7 @@ def _missing(what: Named) -> Unmet:
     where = f" in namespace {what.key.namespace}" if what.key.namespace else ""
     return Unmet(
         f"{what.kind}NotFound",
-        f"there is no {what.kind} {what.key.name}{where}; once there is, this goes on by itself",
+        f'there is no {what.kind} "{what.key.name}"{where}; once there is, this goes on by itself',
         frozenset({what}),
     )
 
@@ -94,7 +94,7 @@ def _too_small(flavor: Flavor, image: Image) -> Unmet | None:
         return None
     return Unmet(
         "FlavorTooSmall",
-        f"flavor {flavor.key.name} is too small for image {image.key.name} in {' and '.join(lacks)}: "
+        f'Flavor "{flavor.key.name}" is too small for Image "{image.key.name}" in {" and ".join(lacks)}: '
         "delete the Instance, and create it anew with a larger flavor",
         frozenset({Named("Flavor", flavor.key), Named("Image", image.key)}),
     )
