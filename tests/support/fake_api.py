@@ -94,9 +94,15 @@ class FakeClient:
 
         return await self._ask("replace", replace)
 
-    async def patch(self, resource: Resource, name: str, patch: Object, namespace: str = "") -> Object:
+    async def patch(
+        self, resource: Resource, name: str, patch: Object, namespace: str = "", *, subresource: str = ""
+    ) -> Object:
         def patched() -> Object:
-            return self._api.put(resource, _merged(self._api.find(resource, Key(namespace, name)), patch))
+            stored = self._api.find(resource, Key(namespace, name))
+            expected = patch.get("metadata", {}).get("resourceVersion")
+            if expected not in (None, stored["metadata"]["resourceVersion"]):
+                raise Conflict(409, "Conflict", f"{key_of(stored)} has been modified")
+            return self._api.put(resource, _merged(stored, patch))
 
         return await self._ask("patch", patched)
 
