@@ -1,7 +1,8 @@
 """The one way tests wait: for a condition, with a bound, and a sentence for when it does not come."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -25,3 +26,14 @@ def eventually(look: Callable[[], T | None], what: str, seconds: float = 30) -> 
             return answer
         assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for {what}; last seen: {answer!r}"
         time.sleep(0.02)
+
+
+async def eventually_async(look: Callable[[], Awaitable[T | None]], what: str, seconds: float = 30) -> T:
+    """As `eventually`, for what has to be awaited; the event loop goes on meanwhile."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = await look()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for {what}; last seen: {answer!r}"
+        await asyncio.sleep(0.02)

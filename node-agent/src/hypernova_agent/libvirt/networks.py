@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import libvirt
 
-from hypernova_agent.host import Reservation
+from hypernova_agent.host import HostError, Reservation
 from hypernova_agent.libvirt.errors import says
-from hypernova_agent.xml.network import NatNetwork, network_xml, parse_reservations, reservation_xml
+from hypernova_agent.xml.network import NatNetwork, network_xml, parse_gateway, parse_reservations, reservation_xml
 from hypernova_agent.xml.reservations import Command, Update, to_release, to_reserve
 
 _NOW_AND_LATER = libvirt.VIR_NETWORK_UPDATE_AFFECT_LIVE | libvirt.VIR_NETWORK_UPDATE_AFFECT_CONFIG
@@ -22,13 +22,23 @@ _COMMANDS = {
 
 
 def ensure(virt: libvirt.virConnect, wanted: NatNetwork) -> None:
-    """Make the network exist and run, now and after every start of the host; one that exists is taken as it is."""
+    """Make the network exist and run, now and after every start of the host; one that exists is taken as it is.
+
+    Raises:
+        HostError: it exists with other addresses, which the guests' would not fit.
+    """
     try:
         network = virt.networkLookupByName(wanted.name)
     except libvirt.libvirtError as error:
         if not says(error, libvirt.VIR_ERR_NO_NETWORK):
             raise
         network = virt.networkDefineXML(network_xml(wanted))
+    found = parse_gateway(network.XMLDesc())
+    if found != wanted.gateway:
+        raise HostError(
+            f"libvirt's network {wanted.name} has address {found}, guests' need {wanted.gateway}: "
+            "delete it (virsh net-destroy, net-undefine) to have it made anew"
+        )
     if not network.isActive():
         network.create()
     network.setAutostart(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import IPv4Interface, IPv4Network
 
 from hypernova_agent.host import Reservation
 from hypernova_agent.xml.element import E, Element, parse, serialize
@@ -18,7 +18,11 @@ class NatNetwork:
     """At most 15 characters, Linux's limit."""
 
     cidr: IPv4Network
-    """Its first address is the host's own: gateway, DHCP and DNS server of the guests."""
+
+    @property
+    def gateway(self) -> IPv4Interface:
+        """The host's own address, the first: gateway, DHCP and DNS server of the guests."""
+        return IPv4Interface((next(self.cidr.hosts()), self.cidr.prefixlen))
 
     def xml(self) -> Element:
         return E.network(
@@ -26,7 +30,7 @@ class NatNetwork:
             E.forward(mode="nat"),
             E.bridge(name=self.bridge, stp="off", delay=0),
             # No range: DHCP answers only those who have a reservation.
-            E.ip(address=next(self.cidr.hosts()), prefix=self.cidr.prefixlen),
+            E.ip(address=self.gateway.ip, prefix=self.cidr.prefixlen),
         )
 
 
@@ -44,3 +48,11 @@ def parse_reservations(xml: str) -> list[Reservation]:
     """All reservations of a network."""
     hosts = parse(xml).iterfind("./ip/dhcp/host[@mac][@ip]")
     return [Reservation(mac=host.attrib["mac"], ip=host.attrib["ip"], hostname=host.get("name", "")) for host in hosts]
+
+
+def parse_gateway(xml: str) -> IPv4Interface | None:
+    """The host's own IPv4 address on a network."""
+    for ip in parse(xml).iterfind("./ip[@address]"):
+        if ip.get("family", "ipv4") == "ipv4":
+            return IPv4Interface((ip.attrib["address"], ip.get("prefix") or ip.get("netmask") or 32))
+    return None

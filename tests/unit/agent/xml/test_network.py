@@ -1,15 +1,17 @@
 """The default network and its reservations."""
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 
 import pytest
 from hypernova_agent.host import Reservation
-from hypernova_agent.xml.network import NatNetwork, network_xml, parse_reservations, reservation_xml
+from hypernova_agent.xml.network import NatNetwork, network_xml, parse_gateway, parse_reservations, reservation_xml
 from hypernova_agent.xml.reservations import Command, Update, to_release, to_reserve
 from support.golden import assert_golden
 
 GOLDEN = Path(__file__).parents[1] / "golden"
+
+DEFAULT = NatNetwork("hypernova-default", "hn-default", IPv4Network("10.60.0.0/16"))
 
 WEB = Reservation("52:54:00:00:00:01", "10.60.0.11", "web")
 DB = Reservation("52:54:00:00:00:02", "10.60.0.12", "db")
@@ -21,9 +23,7 @@ WEB_NAMELESS = Reservation(WEB.mac, WEB.ip, "")
 
 
 def test_the_network_is_nat_and_answers_nobody_it_does_not_know() -> None:
-    assert_golden(
-        network_xml(NatNetwork("hypernova-default", "hn-default", IPv4Network("10.60.0.0/16"))), GOLDEN / "network.xml"
-    )
+    assert_golden(network_xml(DEFAULT), GOLDEN / "network.xml")
 
 
 @pytest.mark.parametrize("reservation", [WEB, WEB_NAMELESS])
@@ -34,6 +34,19 @@ def test_a_reservation_is_read_as_it_was_written(reservation: Reservation) -> No
 
 def test_a_network_without_dhcp_has_no_reservations() -> None:
     assert parse_reservations("<network><ip address='10.60.0.1'/></network>") == []
+
+
+@pytest.mark.parametrize(
+    ("xml", "gateway"),
+    [
+        (network_xml(DEFAULT), DEFAULT.gateway),
+        ("<network><ip address='192.168.122.1' netmask='255.255.255.0'/></network>", IPv4Interface("192.168.122.1/24")),
+        ("<network><ip family='ipv6' address='fd00::1' prefix='64'/></network>", None),
+        ("<network><forward mode='bridge'/></network>", None),
+    ],
+)
+def test_the_host_s_own_address_on_a_network_is_found(xml: str, gateway: IPv4Interface | None) -> None:
+    assert parse_gateway(xml) == gateway
 
 
 ADD, MODIFY, DELETE = Command.ADD, Command.MODIFY, Command.DELETE
