@@ -1,0 +1,43 @@
+"""Agents on lab hosts: one that tests share and leave alive, and one of a test's own, to be broken."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from hypernova_kube.client import Client
+from support.agents import BootImage, Node, make_node
+from support.image_server import ImageServer
+
+from hack.devcluster import Cluster
+from hack.guest import Guest
+from hack.lab import Host
+
+
+@pytest.fixture
+async def node(
+    cluster: Cluster, client: Client, host: Host, namespace: str, tmp_path: Path
+) -> AsyncIterator[Node]:
+    """The shared host with an agent for this test."""
+    node = make_node(cluster, client, host, tmp_path, namespace)
+    node.agent.start()
+    yield node
+    node.agent.stop()
+    host.run("sh", "-c", "for uuid in $(virsh list --all --uuid); do virsh destroy $uuid; virsh undefine $uuid; done")
+    host.run("sh", "-c", "rm -f /var/lib/libvirt/hypernova/*")
+
+
+@pytest.fixture
+async def own_node(
+    cluster: Cluster, client: Client, own_host: Host, namespace: str, tmp_path: Path
+) -> AsyncIterator[Node]:
+    """A host of the test's own, with its agent."""
+    node = make_node(cluster, client, own_host, tmp_path, namespace)
+    node.agent.start()
+    yield node
+    node.agent.stop()
+
+
+@pytest.fixture
+def boot_image(image_server: ImageServer, guest: Guest) -> BootImage:
+    """One boot sector that prints a line a second."""
+    return BootImage(image_server.add("boot.raw", guest.boot_sector), guest.boot_sector_sha256)

@@ -1,0 +1,241 @@
+"""A node with a real agent process, and what a user and the operator would do to Instances on it."""
+
+import itertools
+import re
+import signal
+import sys
+import urllib.request
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hypernova_api.meta import FINALIZER
+from hypernova_agent.reconcile import INSTANCES
+from hypernova_kube.client import Client
+from hypernova_kube.errors import NotFound
+from hypernova_kube.resources import Object
+from support.builders import a_condition, an_instance
+from support.waiting import eventually_async
+
+from hack.devcluster import Cluster
+from hack.devcluster.install import NAMESPACE
+from hack.devcluster.ports import reserved
+from hack.devcluster.process import Component
+from hack.lab import Host
+
+POOL = "/var/lib/libvirt/hypernova"
+_READY_SECONDS = 60.0
+_addresses = itertools.count(2)
+
+
+@dataclass(frozen=True, slots=True)
+class BootImage:
+    """An image as the operator would put it into a status."""
+
+    url: str
+    sha256: str
+    format: str = "raw"
+    name: str = "boot"
+
+    def bound(self) -> Object:
+        return {
+            "name": self.name,
+            "namespace": "images",
+            "url": self.url,
+            "sha256": self.sha256,
+            "format": self.format,
+        }
+
+
+@dataclass
+class Node:
+    """One lab host, registered as a Node, and its agent."""
+
+    name: str
+    cluster: Cluster
+    client: Client
+    """An administrator's."""
+
+    host: Host
+    folder: Path
+    namespace: str
+    port: int
+    flags: tuple[str, ...] = ()
+    agent: Component = field(init=False)
+
+    def __post_init__(self) -> None:
+        kubeconfig = self.cluster.service_account_kubeconfig(NAMESPACE, "hypernova-node-agent", node=self.name)
+        arguments = [
+            *(sys.executable, "-m", "hypernova_agent", "run"),
+            *("--kubeconfig", str(kubeconfig), "--node-name", self.name, "--namespace", NAMESPACE),
+            *("--libvirt-uri", self.host.libvirt_uri, "--domain-type", "qemu"),
+            *("--probe-host", "127.0.0.1", "--probe-port", str(self.port)),
+            *self.flags,
+        ]
+        self.agent = Component(
+            name=f"agent-{self.name}",
+            folder=self.folder,
+            binary=Path(sys.executable),
+            arguments=arguments,
+            log=self.folder / f"agent-{self.name}.log",
+            ready=lambda: self._answers("/readyz"),
+            ready_seconds=_READY_SECONDS,
+        )
+
+    # What a user and the operator do
+
+    async def create(self, name: str, image: BootImage, *, disk: str = "0", memory: str = "16Mi", **spec: Any) -> Object:
+        """An Instance as it is after binding to this node; the operator's one status write is made here."""
+        created = await self.client.create(
+            INSTANCES, an_instance(name, self.namespace, finalizers=[FINALIZER], **spec)
+        )
+        return await self.bind(created, image, disk=disk, memory=memory)
+
+    async def bind(self, created: Object, image: BootImage, *, disk: str, memory: str) -> Object:
+        number = next(_addresses)
+        status = {
+            "phase": "Pending",
+            "nodeName": self.name,
+            "flavor": {"name": "m1.tiny", "vcpus": 1, "memory": memory, "rootDisk": disk},
+            "image": image.bound(),
+            "keyPairs": [],
+            "addresses": [
+                {
+                    "network": "default",
+                    "ip": f"10.60.{number // 250}.{number % 250}",
+                    "mac": f"52:54:00:00:{number // 256:02x}:{number % 256:02x}",
+                }
+            ],
+            "conditions": [a_condition("Scheduled")],
+        }
+        return await self.client.patch(
+            INSTANCES, created["metadata"]["name"], {"status": status}, self.namespace, subresource="status"
+        )
+
+    async def edit(self, name: str, **spec: Any) -> Object:
+        return await self.client.patch(INSTANCES, name, {"spec": spec}, self.namespace)
+
+    async def delete(self, name: str) -> None:
+        await self.client.delete(INSTANCES, name, self.namespace)
+
+    # What they see
+
+    async def get(self, name: str) -> Object | None:
+        try:
+            return await self.client.get(INSTANCES, name, self.namespace)
+        except NotFound:
+            return None
+
+    async def shows(
+        self, name: str, phase: str, reason: str = "", *, message: str = "", seconds: float = 40
+    ) -> Object:
+        """Wait until an Instance shows a phase, a reason and a message that contains a text; the object then."""
+
+        async def look() -> Object | None:
+            obj = await self.get(name)
+            status = (obj or {}).get("status", {})
+            ready = ready_of(obj)
+            fits = (
+                status.get("phase") == phase
+                and (not reason or ready.get("reason") == reason)
+                and message in ready.get("message", "")
+            )
+            return obj if fits else None
+
+        try:
+            return await eventually_async(look, f"{name} to be {phase} {reason} {message!r}", seconds)
+        except AssertionError as error:
+            status = (await self.get(name) or {}).get("status")
+            raise AssertionError(f"{error}\nstatus: {status}\n{self.agent.last_words()}") from None
+
+    async def gone(self, name: str, seconds: float = 40) -> None:
+        async def look() -> bool:
+            return await self.get(name) is None
+
+        try:
+            await eventually_async(look, f"{name} to be gone", seconds)
+        except AssertionError as error:
+            status = (await self.get(name) or {}).get("status")
+            raise AssertionError(f"{error}\nstatus: {status}\n{self.agent.last_words()}") from None
+
+    # What is on the host
+
+    def volumes(self, uid: str = "") -> list[str]:
+        """Files in the pool, of one Instance if its UID is given."""
+        pool = self.host.path(POOL)
+        return sorted(file.name for file in pool.iterdir() if file.name.startswith(uid)) if pool.exists() else []
+
+    def qemus(self, uid: str) -> list[int]:
+        """Pids of the QEMUs that run an Instance's guest, as the machine sees them."""
+        return [pid for pid in self.host.pids() if f"uuid {uid}" in _command_line(pid)]
+
+    def kill_guest(self, uid: str) -> None:
+        (pid,) = self.qemus(uid)
+        import os
+
+        os.kill(pid, signal.SIGKILL)
+
+    def domains(self) -> str:
+        return self.host.run("virsh", "list", "--all", "--uuid").stdout
+
+    def console(self, uid: str) -> str:
+        path = self.host.path(f"{POOL}/{uid}.console.log")
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of a metric's samples that carry the labels."""
+        total = 0.0
+        for line in self._text("/metrics").splitlines():
+            found = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line)
+            if found and found[1] == name and all(f'{key}="{value}"' in (found[2] or "") for key, value in labels.items()):
+                total += float(found[3])
+        return total
+
+    def _answers(self, path: str) -> bool:
+        try:
+            self._text(path)
+        except OSError:
+            return False
+        return True
+
+    def _text(self, path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            return str(answer.read().decode())
+
+
+def ready_of(obj: Object | None) -> Object:
+    """The condition Ready; empty if there is none."""
+    conditions = (obj or {}).get("status", {}).get("conditions", [])
+    return next((each for each in conditions if each["type"] == "Ready"), {})
+
+
+def writes(node: Node) -> float:
+    """Successful writes to Instances that the agent has made in its life."""
+    return sum(
+        node.metric("hypernova_kube_requests_total", verb=verb, resource=resource, code="200")
+        for verb in ("patch", "update", "create")
+        for resource in ("instances", "instances/status")
+    )
+
+
+def make_node(
+    cluster: Cluster, client: Client, host: Host, folder: Path, namespace: str, flags: tuple[str, ...] = ()
+) -> Node:
+    """A Node of a new name for a host. Its agent is not started."""
+    name = f"{host.name}-{uuid.uuid4().hex[:6]}"
+    cluster.admin.ensure("/api/v1/nodes", {"metadata": {"name": name, "labels": {"compute.hypernova.dev/hypervisor": "true"}}})
+    with reserved(1) as (port,):
+        pass
+    return Node(name, cluster, client, host, folder, namespace, port, flags)
+
+
+NodeFactory = Callable[..., Node]
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""  # it ended meanwhile
