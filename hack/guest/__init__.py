@@ -6,6 +6,7 @@
 Needs no root. Needs the Debian packages binutils and qemu-utils, apt's package lists, and the mirror they name.
 """
 
+from hack.guest.command import CommandError
 from hack.guest.image import Guest, build
 
-__all__ = ["Guest", "build"]
+__all__ = ["CommandError", "Guest", "build"]

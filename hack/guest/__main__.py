@@ -7,8 +7,7 @@ import dataclasses
 import json
 import sys
 
-from hack.guest import build
-from hack.guest.command import CommandError
+from hack.guest import CommandError, build
 
 
 def main(argv: list[str] | None = None) -> int:

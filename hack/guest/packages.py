@@ -39,7 +39,10 @@ def unpacked(lines: list[str]) -> Path:
         # 'URI' NAME_VERSION_ARCHITECTURE.deb SIZE SHA256:... ; apt verifies what it fetches.
         files = [line.split()[1] for line in lines]
         exact = ["=".join(file.split("_")[:2]).replace("%3a", ":") for file in files]
-        run(*_DOWNLOAD, *exact, cwd=folder, timeout=600)
+        try:
+            run(*_DOWNLOAD, *exact, cwd=folder, timeout=600)
+        except CommandError as error:  # most often the mirror has newer versions than our package lists
+            raise CommandError(f"apt can't fetch the guest's packages: run `apt-get update` ({error})") from error
         for file in files:
             run("dpkg-deb", "--extract", file, ".", cwd=folder, timeout=120)
             (folder / file).unlink()

@@ -35,7 +35,7 @@ def wait_for_line(host: Host, name: str, pattern: str, seconds: float = 60) -> s
         log = console(host, name)
         text = log.read_text(errors="replace") if log.exists() else ""
         found = re.search(rf"^.*{pattern}.*\n", text, re.MULTILINE)
-        return found[0].strip() if found else None
+        return str(found[0]).strip() if found else None
 
     return eventually(line, f"{pattern!r} on the console of {name}", seconds)
 

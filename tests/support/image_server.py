@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 _PIECE = 64 * 1024
 _LONGEST_HOLD_S = 120.0
@@ -26,10 +26,10 @@ _LONGEST_HOLD_S = 120.0
 @dataclass(frozen=True, slots=True)
 class _File:
     content: bytes
-    status: int = 200
-    truncate_at: int | None = None
-    chunked: bool = False
-    hold_at: int | None = None
+    status: int
+    truncate_at: int | None
+    chunked: bool
+    hold_at: int | None
     released: threading.Event = field(default_factory=threading.Event)
 
     def pieces(self) -> Iterator[bytes]:
@@ -57,10 +57,19 @@ class ImageServer(ThreadingHTTPServer):
         """Its address, without a closing slash."""
         return f"http://127.0.0.1:{self.server_port}"
 
-    def add(self, name: str, content: bytes | Path, **behaviour: Any) -> str:
+    def add(
+        self,
+        name: str,
+        content: bytes | Path,
+        *,
+        status: int = 200,
+        truncate_at: int | None = None,
+        chunked: bool = False,
+        hold_at: int | None = None,
+    ) -> str:
         """Serve content under a name, from now on; the URL."""
         data = content if isinstance(content, bytes) else content.read_bytes()
-        self.files[name] = _File(data, **behaviour)
+        self.files[name] = _File(data, status, truncate_at, chunked, hold_at)
         return f"{self.url}/{name}"
 
     def release(self, name: str) -> None:

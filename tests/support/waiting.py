@@ -1,6 +1,7 @@
 """The one way tests wait: for a condition, with a bound, and a sentence for when it does not come."""
 
 import asyncio
+import inspect
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -28,11 +29,13 @@ def eventually(look: Callable[[], T | None], what: str, seconds: float = 30) -> 
         time.sleep(0.02)
 
 
-async def eventually_async(look: Callable[[], Awaitable[T | None]], what: str, seconds: float = 30) -> T:
-    """As `eventually`, for what has to be awaited; the event loop goes on meanwhile."""
+async def eventually_async(look: Callable[[], Awaitable[T | None] | T | None], what: str, seconds: float = 30) -> T:
+    """As `eventually`, for what has to be awaited or happens in this event loop, which goes on meanwhile."""
     deadline = time.monotonic() + seconds
     while True:
-        answer = await look()
+        answer = look()
+        if inspect.isawaitable(answer):
+            answer = await answer
         if answer:
             return answer
         assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for {what}; last seen: {answer!r}"

@@ -66,7 +66,7 @@ def test_linux_gets_its_reserved_address_and_its_config_drive_and_keeps_its_disk
 def test_linux_without_a_card_is_ready_without_an_address(
     own_host: Host, guest: Guest, files: dict[str, str] | None, hostname: str, keys: int
 ) -> None:
-    drive = files and config_drive(own_host, "bare", label="cidata", files=files)
+    drive = config_drive(own_host, "bare", label="cidata", files=files) if files else None
     domain = linux(own_host, guest, "bare", drive)
 
     ready = wait_for_line(own_host, "bare", "HYPERNOVA-GUEST READY")
