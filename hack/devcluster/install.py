@@ -5,12 +5,15 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from .admin import Admin
 from .cluster import Cluster
-from .errors import ClusterError
+from .errors import Refused
 from .waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[2]
@@ -31,6 +34,13 @@ MUTATING = {
 }
 VALIDATING = {"validations": [{"expression": "!has(object.data)", "message": MARK}]}
 
+INSTANCE = {
+    "apiVersion": f"{GROUP}/v1alpha1",
+    "kind": "Instance",
+    "metadata": {"name": "devcluster-probe"},
+    "spec": {"flavor": "any", "image": {"name": "any"}},
+}
+
 AGGREGATED_DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
@@ -50,26 +60,67 @@ def install(cluster: Cluster) -> None:
     for template in sorted((REPOSITORY / "charts/hypernova/templates").glob("*rbac*.yaml")):
         manifest = template.read_text().replace("{{ .Release.Namespace }}", NAMESPACE)
         cluster.kubectl("apply", "--filename=-", input=manifest)
-    wait_until(lambda: _served(cluster.admin), seconds=SERVED_SECONDS, what="the kinds to be served")
+    _wait_for_kinds(cluster.admin)
     _wait_for_policies(cluster.admin)
+    wait_until(lambda: _takes_instances(cluster.admin), seconds=SERVED_SECONDS, what="Instances to be taken")
 
 
-def _served(admin: Admin) -> bool:
-    """Whether discovery, from which kubectl and other clients learn what there is, lists each version of our kinds."""
-    defined = {
-        (version["name"], item["spec"]["names"]["plural"])
-        for item in admin.get(DEFINITIONS)["items"]
-        for version in item["spec"]["versions"]
-        if version["served"] and item["spec"]["group"] == GROUP
-    }
-    discovered = {
+def _wait_for_kinds(admin: Admin) -> None:
+    """Returns when clients find our kinds and can create objects of them."""
+    kinds = _defined(admin)
+    names = {(kind.version, kind.resource) for kind in kinds}
+    wait_until(lambda: names <= _discovered(admin), seconds=SERVED_SECONDS, what=f"discovery of {names}")
+    for kind in kinds:
+        wait_until(partial(_admitted, admin, kind), seconds=SERVED_SECONDS, what=f"{kind.kind} to be admitted")
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """One served version of one of our kinds."""
+
+    kind: str
+    version: str
+    resource: str
+    namespaced: bool
+
+    @property
+    def collection(self) -> str:
+        namespace = f"/namespaces/{NAMESPACE}" if self.namespaced else ""
+        return f"/apis/{GROUP}/{self.version}{namespace}/{self.resource}"
+
+
+def _defined(admin: Admin) -> list[_Kind]:
+    return [
+        _Kind(spec["names"]["kind"], version["name"], spec["names"]["plural"], spec["scope"] == "Namespaced")
+        for spec in (item["spec"] for item in admin.get(DEFINITIONS)["items"])
+        for version in spec["versions"]
+        if version["served"] and spec["group"] == GROUP
+    ]
+
+
+def _discovered(admin: Admin) -> set[tuple[str, str]]:
+    """Version and resource of our kinds in discovery, from which kubectl and other clients learn what there is."""
+    return {
         (version["version"], resource["resource"])
         for group in admin.get("/apis", accept=AGGREGATED_DISCOVERY)["items"]
         for version in group["versions"]
         for resource in version["resources"]
         if group["metadata"]["name"] == GROUP
     }
-    return defined <= discovered
+
+
+def _admitted(admin: Admin, kind: _Kind) -> bool:
+    """Whether objects of a kind can be created, or at least get as far as validation.
+
+    The API server looks every 5 s for the schemas of kinds that mutating policies are about, and until it has seen
+    one answers 503.
+    """
+    empty = {"apiVersion": f"{GROUP}/{kind.version}", "kind": kind.kind, "metadata": {"generateName": "try-"}}
+    try:
+        admin.create(f"{kind.collection}?dryRun=All", empty)
+    except Refused as refusal:
+        return refusal.status != HTTPStatus.SERVICE_UNAVAILABLE
+    return True
 
 
 def _wait_for_policies(admin: Admin) -> None:
@@ -84,6 +135,20 @@ def _wait_for_policies(admin: Admin) -> None:
         _sentinel(admin, "validatingadmissionpolicies", name, VALIDATING),
     ):
         wait_until(lambda: _both_work(admin, name), seconds=SERVED_SECONDS, what="the admission policies")
+
+
+def _takes_instances(admin: Admin) -> bool:
+    """Whether an Instance can be created; it is tried, but not created.
+
+    The API server looks every 5 s for new kinds that mutating policies are about, and answers 503 until it did.
+    """
+    try:
+        admin.create(f"/apis/{GROUP}/v1alpha1/namespaces/{NAMESPACE}/instances?dryRun=All", INSTANCE)
+    except ClusterError as error:
+        if "ServiceUnavailable" not in str(error):
+            raise
+        return False
+    return True
 
 
 @contextmanager
@@ -107,8 +172,8 @@ def _both_work(admin: Admin, name: str) -> bool:
     configmaps = f"/api/v1/namespaces/{NAMESPACE}/configmaps?dryRun=All"
     try:
         admin.create(configmaps, {"metadata": {"name": name}})
-    except ClusterError as error:
-        if MARK not in str(error):
+    except Refused as refusal:
+        if MARK not in str(refusal):
             raise
         return True
     return False

@@ -9,6 +9,8 @@ from pydantic import Field
 from hypernova_api.meta import AGE, Column, Kind, Model, Rule
 from hypernova_api.quantity import Quantity, at_least
 
+MIB = "quantity(string(self.memory)).asApproximateFloat() / 1048576.0"
+
 
 class FlavorSpec(Model):
     """What an Instance of this flavor gets from its host."""
@@ -26,7 +28,8 @@ class FlavorSpec(Model):
         Rule("self == oldSelf", "a Flavor cannot be edited: make a new one", "FieldValueForbidden"),
         at_least("memory", "1Mi", "2Gi"),
         Rule(
-            "quantity(string(self.memory)).isInteger() && quantity(string(self.memory)).asInteger() % 1048576 == 0",
+            # Not isInteger(): of 1.5Gi that is false, as it is about how the number is kept, not what it is.
+            f"double(int({MIB})) == {MIB}",
             "memory must be a whole number of MiB: 2Gi or 2048Mi, not 2G",
             field=".memory",
         ),

@@ -21,8 +21,8 @@ _LIMIT = 2**63 - 1
 class Quantity(str):
     """An amount, kept as it was written; `value` is what it means.
 
-    Raises ValueError for what Kubernetes would not take either, and for more than MAX_LENGTH characters or an exponent
-    of three digits: nobody writes those, and they take long to compute.
+    Raises ValueError for what Kubernetes would not take either; for what has no digit, which Kubernetes takes for 0
+    (`Gi`); and for more than MAX_LENGTH characters or an exponent of three digits, which take long to compute.
     """
 
     __slots__ = ()
@@ -38,7 +38,7 @@ class Quantity(str):
 
     @property
     def value(self) -> int:
-        """The amount in its base unit (bytes for memory and disk), rounded up, at most 2^63-1 as in Kubernetes."""
+        """The amount in its base unit (bytes for memory and disk), rounded up, capped to what 64 bits hold."""
         suffix = self.lstrip("+-.0123456789")
         number = Fraction(self.removesuffix(suffix))
         scale = _SCALE[suffix] if suffix in _SCALE else Fraction(10) ** int(suffix[1:])

@@ -96,7 +96,7 @@ def test_every_way_to_write_an_amount(text: str, value: int) -> None:
         "1e100",
     ],
 )
-def test_what_kubernetes_would_not_take_is_refused(text: str) -> None:
+def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a quantity; write it like 2Gi, 500M or 1024"):
         Quantity(text)
 

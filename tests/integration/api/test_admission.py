@@ -1,0 +1,79 @@
+"""The admission policies: our finalizer, and who created what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypernova_api.meta import CREATED_BY, FINALIZER
+from hypernova_kube.errors import Forbidden
+from hypernova_kube.resources import Object
+from support.builders import a_flavor, an_instance
+from support.waiting import eventually
+
+from hack.devcluster import Cluster
+
+ADMIN = "admin"
+FORGED = {CREATED_BY: "somebody-else"}
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ([], [FINALIZER]),
+        ([FINALIZER], [FINALIZER]),
+        (["example.com/audit"], ["example.com/audit", FINALIZER]),
+        ([FINALIZER, "example.com/audit"], [FINALIZER, "example.com/audit"]),
+    ],
+)
+async def test_an_instance_has_our_finalizer_once(given: list[str], kept: list[str], objects: Any) -> None:
+    instance = await objects.create(an_instance(finalizers=given) if given else an_instance())
+
+    assert instance["metadata"]["finalizers"] == kept
+
+
+@pytest.mark.parametrize("annotations", [None, {}, {"a": "b"}, FORGED, FORGED | {"a": "b"}])
+async def test_an_instance_says_who_created_it_whatever_they_say(
+    annotations: dict[str, str] | None, objects: Any
+) -> None:
+    instance = await objects.create(an_instance() if annotations is None else an_instance(annotations=annotations))
+
+    assert instance["metadata"]["annotations"] == (annotations or {}) | {CREATED_BY: ADMIN}
+
+
+@pytest.mark.parametrize("value", ["somebody-else", None])
+async def test_who_created_an_instance_cannot_be_changed_or_removed(value: str | None, objects: Any) -> None:
+    instance = await objects.create(an_instance())
+
+    with pytest.raises(Forbidden, match=f"the annotation {CREATED_BY} cannot be added, changed or removed"):
+        await objects.patch(instance, {"metadata": {"annotations": {CREATED_BY: value}}})
+
+
+async def test_other_annotations_can_be_changed(objects: Any) -> None:
+    instance = await objects.create(an_instance(annotations={"a": "b"}))
+
+    patched = await objects.patch(instance, {"metadata": {"annotations": {"a": None, "c": "d"}}})
+
+    assert patched["metadata"]["annotations"] == {"c": "d", CREATED_BY: ADMIN}
+
+
+async def test_other_kinds_are_left_alone(objects: Any) -> None:
+    flavor = await objects.create(a_flavor())
+
+    assert not {"finalizers", "annotations"} & flavor["metadata"].keys()
+
+
+def test_where_the_api_server_cannot_write_the_creator_nobody_can_lie_about_it(own_cluster: Cluster) -> None:
+    """As on a Kubernetes before 1.36: without the mutating policy."""
+    own_cluster.kubectl("delete", "--filename=crds/policies-mutating.yaml")
+
+    def try_(annotations: dict[str, str]) -> Object:
+        path = "/apis/compute.hypernova.dev/v1alpha1/namespaces/default/instances?dryRun=All"
+        return own_cluster.admin.create(path, an_instance(annotations=annotations))
+
+    eventually(lambda: "finalizers" not in try_({})["metadata"], "the mutating policy to be gone")
+
+    assert CREATED_BY not in try_({})["metadata"].get("annotations", {})
+    assert try_({CREATED_BY: ADMIN})["metadata"]["annotations"] == {CREATED_BY: ADMIN}
+    with pytest.raises(Exception, match=f"the annotation {CREATED_BY} can only name yourself"):
+        try_(FORGED)
