@@ -71,10 +71,10 @@ def test_a_mac_that_is_taken_is_passed_over() -> None:
     assert int(second.replace(":", ""), 16) == int(first.replace(":", ""), 16) + 1
 
 
-def test_a_whole_cluster_gets_addresses() -> None:
-    addresses = Addresses()
-    given = [addresses.assign(f"uid-{number}") for number in range(65533)]
-    assert len({assignment.ip for assignment in given}) == len({assignment.mac for assignment in given}) == 65533
+def test_a_whole_network_gets_addresses() -> None:
+    addresses = Addresses(IPv4Network("10.60.0.0/20"), IPv4Address("10.60.0.1"))
+    given = [addresses.assign(f"uid-{number}") for number in range(4093)]
+    assert len({assignment.ip for assignment in given}) == len({assignment.mac for assignment in given}) == 4093
     with pytest.raises(NoAddressFree):
         addresses.assign("one more")
 

@@ -111,9 +111,7 @@ class Cloud(RuleBasedStateMachine):
             if not host.trouble
             and all(
                 left >= needed
-                for left, needed in zip(
-                    _amounts(free(self.table, host.name)), _amounts(want.resources), strict=True
-                )
+                for left, needed in zip(_amounts(free(self.table, host.name)), _amounts(want.resources), strict=True)
             )
         }
         decision = decide(self.table, want)

@@ -1,0 +1,55 @@
+"""An agent lives for as long as its Lease is renewed, by our own clock."""
+
+from __future__ import annotations
+
+from hypernova_kube.reflector import Change
+from hypernova_kube.resources import Key, Object
+from hypernova_operator.cache import Cache
+from hypernova_operator.cache.liveness import Liveness
+from support.builders import a_hypervisor, a_hypervisor_status, a_node, stored
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def a_lease(renewed: str) -> Object:
+    spec = {"holderIdentity": "node-a", "leaseDurationSeconds": 40, "acquireTime": "long ago", "renewTime": renewed}
+    return {"metadata": {"namespace": "hypernova-system", "name": "hypervisor-node-a"}, "spec": spec}
+
+
+KEY = Key("hypernova-system", "hypervisor-node-a")
+
+
+def test_a_host_lives_from_a_renewal_until_its_duration_is_over() -> None:
+    cache, clock = Cache(), Clock()
+    liveness = Liveness(cache.hosts, clock)
+    cache.nodes.put(stored(a_node()))
+    cache.hypervisors.put(stored(a_hypervisor(status=a_hypervisor_status())))
+
+    def trouble() -> str:
+        return cache.hosts.get("node-a").trouble
+
+    def sees(old: str | None, new: str | None) -> None:
+        liveness.on_change(Change(KEY, old and a_lease(old), new and a_lease(new)))
+
+    sees(None, "1")
+    assert trouble() == "no heartbeat", "it may have been renewed last a year ago"
+    clock.now = 10
+    sees("1", "2")
+    assert trouble() == ""
+    clock.now = 49
+    liveness.look()
+    assert trouble() == ""
+    clock.now = 50
+    liveness.look()
+    assert trouble() == "no heartbeat"
+    sees("2", "3")
+    assert trouble() == ""
+    sees("3", None)
+    assert trouble() == "no heartbeat"
+    liveness.look()
+    assert trouble() == "no heartbeat"
