@@ -70,7 +70,7 @@ def up(stack: Stack) -> None:
     with stage("kubectl apply"):
         manifest = stack.folder / "quickstart.yaml"
         values = {"IMAGE_URL": f"{url}/{images.qcow2.name}", "IMAGE_SHA256": images.sha256}
-        manifest.write_text(Template(EXAMPLE.read_text()).substitute(values))
+        manifest.write_text(Template(EXAMPLE.read_text()).safe_substitute(values))
         stack.cluster.apply(manifest)
     with stage("guest READY"):
         log = wait_for_guest(stack)
