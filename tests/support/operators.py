@@ -1,0 +1,324 @@
+"""Operator processes, agents that are only writers of objects, and what users do and see around them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import sys
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hypernova_api.flavor import Flavor
+from hypernova_api.hypervisor import LEASE_PREFIX, Hypervisor
+from hypernova_api.image import Image
+from hypernova_api.instance import Instance
+from hypernova_api.keypair import KeyPair
+from hypernova_api.meta import HYPERVISOR_LABEL
+from hypernova_kube.client import Client
+from hypernova_kube.errors import AlreadyExists, NotFound
+from hypernova_kube.lease import Heartbeat
+from hypernova_kube.resources import EVENTS, LEASES, NODES, Object, Resource
+from support.builders import (
+    a_flavor,
+    a_hypervisor,
+    a_hypervisor_status,
+    a_node,
+    an_image,
+    an_instance,
+)
+from support.waiting import eventually_async
+
+from hack.devcluster import Cluster
+from hack.devcluster.install import NAMESPACE
+from hack.devcluster.ports import reserved
+from hack.devcluster.process import Component
+
+RESOURCES = {kind.kind: Resource.of(kind) for kind in (Flavor, Hypervisor, Image, Instance, KeyPair)} | {"Node": NODES}
+INSTANCES = RESOURCES["Instance"]
+HYPERVISORS = RESOURCES["Hypervisor"]
+LEADER = "hypernova-operator"
+
+EXACT = {"cpu": 1, "memory": 1, "disk": 1}
+"""No overcommit: a host has what its status says."""
+
+
+class OperatorProcess:
+    """One operator, with the rights of its ServiceAccount."""
+
+    def __init__(self, cluster: Cluster, folder: Path, name: str, *flags: str, kubeconfig: Path | None = None) -> None:
+        kubeconfig = kubeconfig or cluster.service_account_kubeconfig(NAMESPACE, "hypernova-operator")
+        with reserved(1) as (port,):
+            self._port = port
+        self.name = name
+        self._component = Component(
+            name=name,
+            folder=folder,
+            binary=Path(sys.executable),
+            arguments=[
+                *(sys.executable, "-m", "hypernova_operator"),
+                *("--kubeconfig", str(kubeconfig), "--namespace", NAMESPACE, "--identity", name),
+                *("--probe-port", str(port)),
+                *flags,
+            ],
+            log=folder / f"{name}.log",
+            ready=lambda: self.answers("/readyz"),
+            ready_seconds=60,
+        )
+
+    def start(self) -> None:
+        """Start, and return when ready."""
+        self._component.start()
+
+    def stop(self) -> None:
+        """As a rollout does: SIGTERM."""
+        self._component.stop()
+
+    def kill(self) -> None:
+        """As a power cut does: SIGKILL."""
+        self._component.stop(kill=True)
+
+    def freeze(self) -> None:
+        """Let it hang, as a machine does that swaps or a virtual machine that is paused."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    @property
+    def running(self) -> bool:
+        return self._component.pid is not None
+
+    @property
+    def log(self) -> str:
+        return self._component.log.read_text()
+
+    def answers(self, path: str) -> bool:
+        """Whether a probe succeeds."""
+        try:
+            self._text(path)
+        except OSError:
+            return False
+        return True
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of a metric's samples that carry the labels."""
+        total = 0.0
+        for line in self._text("/metrics").splitlines():
+            found = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line)
+            if (
+                found
+                and found[1] == name
+                and all(f'{key}="{text}"' in (found[2] or "") for key, text in labels.items())
+            ):
+                total += float(found[3])
+        return total
+
+    @property
+    def leads(self) -> bool:
+        return self.metric("hypernova_leader") == 1
+
+    def _signal(self, number: int) -> None:
+        pid = self._component.pid
+        assert pid is not None
+        pidfd = os.pidfd_open(pid)
+        try:
+            signal.pidfd_send_signal(pidfd, number)
+        finally:
+            os.close(pidfd)
+
+    def _text(self, path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=5) as answer:
+            return str(answer.read().decode())
+
+
+class FakeAgent:
+    """A node whose agent writes its Hypervisor and its Lease, and does nothing else."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self.name = name
+        self._client = client
+        self._heart: asyncio.Task[None] | None = None
+
+    async def register(self, spec: Object, status: Object) -> None:
+        """Node and Hypervisor."""
+        await self._client.create(NODES, a_node(self.name))
+        await self._client.create(HYPERVISORS, a_hypervisor(self.name, **{"overcommit": EXACT} | spec))
+        await self.report(status)
+
+    async def report(self, status: Object) -> None:
+        """Write the Hypervisor's status."""
+        await self._client.patch(HYPERVISORS, self.name, {"status": status}, subresource="status")
+
+    async def edit(self, **spec: Any) -> None:
+        """What an administrator does to the Hypervisor."""
+        await self._client.patch(HYPERVISORS, self.name, {"spec": spec})
+
+    async def label(self, hypervisor: bool) -> None:
+        """What an administrator does to the Node."""
+        labels = {HYPERVISOR_LABEL: "true" if hypervisor else None}
+        await self._client.patch(NODES, self.name, {"metadata": {"labels": labels}})
+
+    def beat(self, duration: int = 60) -> None:
+        """Show life once a second; who hears none for `duration` seconds is to take the agent for dead."""
+        heartbeat = Heartbeat(
+            self._client,
+            NAMESPACE,
+            LEASE_PREFIX + self.name,
+            self.name,
+            duration=duration,
+            interval=1,
+            labels={HYPERVISOR_LABEL: "true"},
+        )
+        self._heart = asyncio.create_task(heartbeat.run())
+
+    async def fall_silent(self) -> None:
+        """Show no more life; the Lease stays as it is."""
+        if self._heart is not None:
+            self._heart.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._heart
+
+    async def remove(self) -> None:
+        """Everything of it."""
+        await self.fall_silent()
+        for resource, name, namespace in (
+            (LEASES, LEASE_PREFIX + self.name, NAMESPACE),
+            (HYPERVISORS, self.name, ""),
+            (NODES, self.name, ""),
+        ):
+            with suppress(NotFound):
+                await self._client.delete(resource, name, namespace)
+
+
+class Cloud:
+    """A namespace of users, and hosts, in a cluster that one test has for itself for the time of the test."""
+
+    def __init__(self, cluster: Cluster, client: Client, namespace: str) -> None:
+        self.cluster = cluster
+        self.client = client
+        self.namespace = namespace
+        self._agents: list[FakeAgent] = []
+
+    async def prepare(self) -> None:
+        """The catalog that builders' Instances name."""
+        with suppress(AlreadyExists):
+            await self.create(a_flavor(rootDisk="0"))
+        await self.create(an_image(namespace=self.namespace))
+
+    async def clear(self) -> None:
+        """Remove hosts and Instances, bound ones too."""
+        for agent in self._agents:
+            await agent.remove()
+        for instance in (await self.client.list(INSTANCES)).items:
+            name, namespace = instance["metadata"]["name"], instance["metadata"]["namespace"]
+            with suppress(NotFound):
+                await self.client.delete(INSTANCES, name, namespace)
+                await self.client.patch(INSTANCES, name, {"metadata": {"finalizers": None}}, namespace)
+
+    async def host(
+        self,
+        name: str = "",
+        *,
+        vcpus: int = 8,
+        memory: str = "16Gi",
+        disk: str = "100Gi",
+        duration: int = 60,
+        **spec: Any,
+    ) -> FakeAgent:
+        """A host with these resources and no overcommit, its agent alive."""
+        agent = FakeAgent(self.client, name or f"node-{uuid.uuid4().hex[:6]}")
+        self._agents.append(agent)
+        await agent.register(spec, a_hypervisor_status(vcpus=vcpus, memory=memory, disk=disk))
+        agent.beat(duration)
+        return agent
+
+    async def create(self, obj: Object) -> Object:
+        """As kubectl create."""
+        return await self.client.create(RESOURCES[obj["kind"]], obj)
+
+    async def instance(self, name: str = "web-1", **parts: Any) -> Object:
+        """Create an Instance."""
+        return await self.create(an_instance(name, self.namespace, **parts))
+
+    async def delete(self, name: str = "web-1") -> None:
+        await self.client.delete(INSTANCES, name, self.namespace)
+
+    async def get(self, name: str = "web-1") -> Object | None:
+        try:
+            return await self.client.get(INSTANCES, name, self.namespace)
+        except NotFound:
+            return None
+
+    async def all(self) -> list[Object]:
+        return (await self.client.list(INSTANCES, namespace=self.namespace)).items
+
+    async def sees(self, name: str, what: str, look: Callable[[Object], object], seconds: float = 30) -> Object:
+        """The Instance once `look` at its status is true."""
+        last: Object = {}
+
+        async def check() -> Object | None:
+            obj = await self.get(name) or {}
+            last.clear()
+            last.update(obj.get("status", {}))
+            return obj if obj and look(last) else None
+
+        try:
+            return await eventually_async(check, f"{name} to be {what}", seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; its status: {last}") from None
+
+    async def bound(self, name: str = "web-1", to: str = "", seconds: float = 30) -> Object:
+        """The Instance once it is bound (to that node)."""
+        return await self.sees(
+            name, f"bound to {to or 'a node'}", lambda status: to in status.get("nodeName", ()), seconds
+        )
+
+    async def refused(self, reason: str, name: str = "web-1", message: str = "", seconds: float = 30) -> str:
+        """The message of the Instance once it waits for that reason (with that text in the message)."""
+        obj = await self.sees(
+            name,
+            f"refused: {reason} {message}",
+            lambda status: scheduled(status).get("reason") == reason and message in scheduled(status)["message"],
+            seconds,
+        )
+        assert obj["status"]["phase"] == "Pending"
+        return str(scheduled(obj["status"])["message"])
+
+    async def gone(self, name: str = "web-1", seconds: float = 30) -> None:
+        async def check() -> bool:
+            return await self.get(name) is None
+
+        await eventually_async(check, f"{name} to be gone", seconds)
+
+    async def events(self, reason: str) -> list[Object]:
+        """Events of that reason about Instances of the namespace."""
+        events = (await self.client.list(EVENTS, namespace=self.namespace)).items
+        return [event for event in events if event["reason"] == reason]
+
+    async def writes(self) -> dict[str, float]:
+        """Writes the API server has done so far to what is ours, by `VERB resource`, whoever asked for them."""
+        totals: dict[str, float] = {}
+        for line in (await self.client.get_raw("/metrics")).splitlines():
+            if not line.startswith("apiserver_request_total{"):
+                continue
+            labels = dict(re.findall(r'(\w+)="([^"]*)"', line))
+            if labels["verb"] in ("POST", "PUT", "PATCH", "DELETE", "APPLY") and labels["resource"] in _OURS:
+                resource = "/".join(filter(None, (labels["resource"], labels["subresource"])))
+                name = f"{labels['verb']} {resource}"
+                totals[name] = totals.get(name, 0) + float(line.rsplit(" ", 1)[1])
+        return totals
+
+
+_OURS = {"instances", "events", "flavors", "images", "keypairs", "hypervisors", "nodes"}
+
+
+def scheduled(status: Object) -> Object:
+    """The condition Scheduled; empty if there is none."""
+    return next((each for each in status.get("conditions", []) if each["type"] == "Scheduled"), {})
