@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -92,9 +91,8 @@ def wait_for_guest(stack: Stack) -> str:
             if READY_MARK in log and instance["status"]["phase"] == "Running":
                 return mark + log
         time.sleep(0.25)
-    raise NotReadyError(
-        f"the guest has not reported READY within {READY_SECONDS} s:\n{stack.cluster.kubectl('describe', 'instance', INSTANCE)}"
-    )
+    description = stack.cluster.kubectl("describe", "instance", INSTANCE)
+    raise NotReadyError(f"the guest has not reported READY within {READY_SECONDS} s:\n{description}")
 
 
 def show(stack: Stack, manifest: Path, log: str) -> None:
@@ -127,11 +125,12 @@ def down(stack: Stack) -> None:
 
 @contextmanager
 def stage(title: str) -> Iterator[None]:
-    """Prints what is being done, and how long it took."""
+    """Prints what has been done and how long it took; on a terminal, also what is being done."""
     started = time.monotonic()
-    print(f"==> {title} ", end="\n" if os.environ.get("CI") else "", flush=True)
+    if sys.stdout.isatty():
+        print(f"==> {title} ...", end="\r", flush=True)
     yield
-    print(f"\r==> {title:<24}{time.monotonic() - started:7.1f} s", flush=True)
+    print(f"==> {title}: {time.monotonic() - started:.1f} s", flush=True)
 
 
 if __name__ == "__main__":

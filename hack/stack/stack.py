@@ -6,6 +6,7 @@ import socket
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -82,7 +83,7 @@ class Stack:
 
     def metrics(self, component: str) -> str:
         """The /metrics of an operator or agent, by the name of its process."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._port(component)}/metrics", timeout=10) as answer:  # noqa: S310 - a URL of ours
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port(component)}/metrics", timeout=10) as answer:
             return str(answer.read().decode())
 
     def down(self) -> None:
@@ -97,7 +98,7 @@ class Stack:
         flags = ["--namespace", NAMESPACE, "--probe-port", str(port), *arguments]
         return self._process(name, [sys.executable, "-m", module, *flags], lambda: _is_ready(port))
 
-    def _process(self, name: str, arguments: list[str], ready: object) -> Component:
+    def _process(self, name: str, arguments: list[str], ready: Callable[[], bool]) -> Component:
         logs = self.folder / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         return Component(
@@ -122,7 +123,7 @@ class Stack:
 
 def _is_ready(port: int) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:  # noqa: S310 - a URL of ours
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
             return bool(answer.status == 200)
     except (OSError, urllib.error.HTTPError):
         return False

@@ -30,7 +30,9 @@ STEADY_SECONDS = float(os.environ.get("BENCH_STEADY_SECONDS", "300"))
 
 def result(name: str, figures: Mapping[str, float]) -> None:
     """The line programs read."""
-    print("RESULT " + json.dumps({"name": name, **{key: round(value, 3) for key, value in figures.items()}}), flush=True)
+    print(
+        "RESULT " + json.dumps({"name": name, **{key: round(value, 3) for key, value in figures.items()}}), flush=True
+    )
 
 
 async def bench_create(cloud: Cloud, stack: Stack, name: str, batches: list[int]) -> None:

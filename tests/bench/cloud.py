@@ -55,11 +55,17 @@ class Cloud:
 
     async def delete_all(self) -> None:
         """Delete all and wait until none is left."""
+        version = (await self._client.list(INSTANCES)).resource_version
+        waiting = set(self.names)
+        events = self._client.watch(INSTANCES, resource_version=version, timeout_seconds=BATCH_SECONDS)
         for name in self.names:
             await self._client.delete(INSTANCES, name, "default")
-        async with asyncio.timeout(BATCH_SECONDS):
-            while (await self._client.list_metadata(INSTANCES)).items:
-                await asyncio.sleep(0.5)
+        async with asyncio.timeout(BATCH_SECONDS), aclosing(events):
+            async for event in events:
+                if event.type == "DELETED":
+                    waiting.discard(event.object["metadata"]["name"])
+                    if not waiting:
+                        break
         self.names = []
 
     async def _create(self, name: str, runs: dict[str, Run]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from support.user import SECTOR, User, eventually
+from support.user import SECTOR, User
+from support.waiting import eventually
 
 
 def test_no_restart_of_agent_libvirtd_operator_or_api_server_restarts_a_guest(user: User) -> None:
@@ -24,7 +25,12 @@ def test_no_restart_of_agent_libvirtd_operator_or_api_server_restarts_a_guest(us
     stack.cluster.start_apiserver()
 
     # All parts work again, which another Instance on the same host shows ...
-    user.kubectl("label", "node", *(other for other in ("node-a", "node-b") if other != node), "compute.hypernova.dev/hypervisor-")
+    user.kubectl(
+        "label",
+        "node",
+        *(other for other in ("node-a", "node-b") if other != node),
+        "compute.hypernova.dev/hypervisor-",
+    )
     try:
         user.create("web-2", **SECTOR)
         assert user.wait("web-2", "Running")["status"]["nodeName"] == node
@@ -57,11 +63,7 @@ def test_a_guest_whose_qemu_was_killed_runs_again(user: User) -> None:
     node = instance["status"]["nodeName"]
     (pid,) = user.qemu_pids(instance)
     user.stack.lab.host(node).run("pkill", "-KILL", "-f", instance["metadata"]["uid"])
-    eventually(
-        lambda: [new for new in user.qemu_pids(instance) if new != pid],
-        seconds=60,
-        otherwise=lambda: f"not started again:\n{user.kubectl('describe', 'instance', 'web-1')}",
-    )
+    eventually(lambda: [new for new in user.qemu_pids(instance) if new != pid], "the guest to be started again", 60)
     user.wait("web-1", "Running")
 
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from support.builders import a_flavor, an_image, an_instance
+from support.waiting import eventually
 
 from hack.guest import Guest
 from hack.stack import POOL, Stack
-
-T = TypeVar("T")
 
 LINUX = {"flavor": "tiny", "image": {"name": "linux"}}
 SECTOR = {"flavor": "sector", "image": {"name": "sector"}, "terminationGracePeriodSeconds": 0}
@@ -80,9 +78,11 @@ class User:
             current = status.get("observedGeneration") == instance["metadata"]["generation"]
             return instance if current and status.get("phase") == phase else None
 
-        return eventually(
-            reached, seconds=seconds, otherwise=lambda: f"{name} is not {phase}:\n{self.kubectl('describe', 'instance', name)}"
-        )
+        try:
+            return eventually(reached, f"{name} to be {phase}", seconds)
+        except AssertionError as error:
+            error.add_note(self.kubectl("describe", "instance", name))
+            raise
 
     def console(self, name: str) -> str:
         """All that the guest has written to its serial port."""
@@ -91,11 +91,13 @@ class User:
 
     def wait_console(self, name: str, pattern: str, *, seconds: float = 180) -> re.Match[str]:
         """The first match on the serial port."""
-        return eventually(
-            lambda: re.search(pattern, self.console(name)),
-            seconds=seconds,
-            otherwise=lambda: f"{pattern!r} is not on the console of {name}:\n{self.console(name)}",
-        )
+        try:
+            return eventually(
+                lambda: re.search(pattern, self.console(name)), f"{pattern!r} on the console of {name}", seconds
+            )
+        except AssertionError as error:
+            error.add_note(self.console(name))
+            raise
 
     def qemu_pids(self, instance: dict[str, Any]) -> list[int]:
         """The QEMU processes, on any host, that run a domain with the Instance's UID."""
@@ -117,16 +119,6 @@ class User:
     def _host_pids(self) -> Iterator[int]:
         for host in self.stack.lab.hosts:
             yield from host.pids()
-
-
-def eventually(condition: Callable[[], T | None], *, seconds: float, otherwise: Callable[[], str]) -> T:
-    """What `condition` returns as soon as that is true; fails with the words of `otherwise` when the time is over."""
-    deadline = time.monotonic() + seconds
-    while not (result := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(otherwise())
-        time.sleep(0.1)
-    return result
 
 
 def _command_line(pid: int) -> bytes:
