@@ -34,6 +34,7 @@ class _Connection:
         writer.close()
 
     def reset(self) -> None:
+        self.flows.set()
         for writer in self._writers:
             writer.transport.abort()
 
@@ -48,6 +49,7 @@ class TcpProxy:
         self._connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._serves = True
+        self._hangs = False
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -56,10 +58,9 @@ class TcpProxy:
 
     async def __aexit__(self, *exc: object) -> None:
         self._server.close()
-        self.cut()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.refuse()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=10)
 
     @property
     def connections(self) -> int:
@@ -81,9 +82,14 @@ class TcpProxy:
         self._serves = False
         self.cut()
 
+    def hang(self) -> None:
+        """Pass nothing on in any connection, nor in those to come."""
+        self._hangs = True
+        self.stall()
+
     def serve(self) -> None:
-        """Serve new connections again."""
-        self._serves = True
+        """Serve new connections again; those that went silent stay so."""
+        self._serves, self._hangs = True, False
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -99,6 +105,10 @@ class TcpProxy:
             writer.transport.abort()
             return
         connection = _Connection((writer, server_writer))
+        if not self._serves:
+            connection.reset()
+        if self._hangs:
+            connection.flows.clear()
         self._connections.add(connection)
         try:
             await asyncio.gather(connection.pump(reader, server_writer), connection.pump(server_reader, writer))

@@ -325,13 +325,16 @@ class TestCredentials:
         assert runs.read_text() == "run\n" * 2
         assert server.requests[-1].headers["Authorization"] == "Bearer made"
 
-    async def test_a_pod_uses_its_service_account(self, server, tmp_path):
+    async def test_a_pod_uses_its_service_account_as_it_is_at_each_login(self, tmp_path):
         (tmp_path / "token").write_text("of the pod")
         (tmp_path / "ca.crt").write_text(CA)
         environ = {"KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "443"}
-        login = await log_in_from(None, environ, tmp_path)()
+        log_in = log_in_from(None, environ, tmp_path)
+        login = await log_in()
         assert login.server == "https://[fd00::1]:443"
         assert await login.authorization() == "bearer of the pod"
+        (tmp_path / "token").write_text("renewed")
+        assert await (await log_in()).authorization() == "bearer renewed"
         assert login.tls.cert_store_stats()["x509_ca"] == 1
 
     async def test_the_kubeconfig_of_the_environment_comes_before_the_pods_service_account(self, server, tmp_path):
