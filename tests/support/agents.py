@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hypernova_api.meta import FINALIZER
 from hypernova_agent.reconcile import INSTANCES
+from hypernova_api.meta import FINALIZER
 from hypernova_kube.client import Client
 from hypernova_kube.errors import NotFound
 from hypernova_kube.resources import Object
@@ -86,11 +86,11 @@ class Node:
 
     # What a user and the operator do
 
-    async def create(self, name: str, image: BootImage, *, disk: str = "0", memory: str = "16Mi", **spec: Any) -> Object:
+    async def create(
+        self, name: str, image: BootImage, *, disk: str = "0", memory: str = "16Mi", **spec: Any
+    ) -> Object:
         """An Instance as it is after binding to this node; the operator's one status write is made here."""
-        created = await self.client.create(
-            INSTANCES, an_instance(name, self.namespace, finalizers=[FINALIZER], **spec)
-        )
+        created = await self.client.create(INSTANCES, an_instance(name, self.namespace, finalizers=[FINALIZER], **spec))
         return await self.bind(created, image, disk=disk, memory=memory)
 
     async def bind(self, created: Object, image: BootImage, *, disk: str, memory: str) -> Object:
@@ -128,9 +128,7 @@ class Node:
         except NotFound:
             return None
 
-    async def shows(
-        self, name: str, phase: str, reason: str = "", *, message: str = "", seconds: float = 40
-    ) -> Object:
+    async def shows(self, name: str, phase: str, reason: str = "", *, message: str = "", seconds: float = 40) -> Object:
         """Wait until an Instance shows a phase, a reason and a message that contains a text; the object then."""
 
         async def look() -> Object | None:
@@ -189,7 +187,11 @@ class Node:
         total = 0.0
         for line in self._text("/metrics").splitlines():
             found = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line)
-            if found and found[1] == name and all(f'{key}="{value}"' in (found[2] or "") for key, value in labels.items()):
+            if (
+                found
+                and found[1] == name
+                and all(f'{key}="{value}"' in (found[2] or "") for key, value in labels.items())
+            ):
                 total += float(found[3])
         return total
 
@@ -225,7 +227,9 @@ def make_node(
 ) -> Node:
     """A Node of a new name for a host. Its agent is not started."""
     name = f"{host.name}-{uuid.uuid4().hex[:6]}"
-    cluster.admin.ensure("/api/v1/nodes", {"metadata": {"name": name, "labels": {"compute.hypernova.dev/hypervisor": "true"}}})
+    cluster.admin.ensure(
+        "/api/v1/nodes", {"metadata": {"name": name, "labels": {"compute.hypernova.dev/hypervisor": "true"}}}
+    )
     with reserved(1) as (port,):
         pass
     return Node(name, cluster, client, host, folder, namespace, port, flags)

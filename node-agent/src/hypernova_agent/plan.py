@@ -12,7 +12,7 @@ from hypernova_api.instance import BoundImage
 
 from hypernova_agent import names
 from hypernova_agent.desired import Desired, Guest
-from hypernova_agent.host import DomainState, Owner, Reservation
+from hypernova_agent.host import Owner, Reservation
 from hypernova_agent.observed import Observed
 
 PRESS_AGAIN = 10.0
@@ -168,9 +168,6 @@ def _power(desired: Desired, observed: Observed) -> list[Step]:
         return []
     if observed.start_after is not None and observed.now < observed.start_after:
         return [Wait(observed.start_after)]
-    if observed.domain is DomainState.CRASHED:
-        # libvirt keeps a crashed guest's process for a post mortem where its XML says so; it won't start over it.
-        return [DestroyDomain(desired.owner.uid), StartDomain(desired.owner.uid)]
     return [StartDomain(desired.owner.uid)]
 
 
@@ -198,8 +195,6 @@ def _teardown(desired: Desired, observed: Observed) -> list[Step]:
     steps = _stop(desired, observed)
     if any(isinstance(step, Wait) for step in steps):
         return steps
-    if observed.domain is DomainState.CRASHED:
-        steps.append(DestroyDomain(uid))
     if observed.domain is not None:
         steps.append(UndefineDomain(uid))
     # All that there can be, seen or not: the host makes the console log behind our back.

@@ -15,7 +15,7 @@ from hypernova_api.instance import Instance, Phase
 from hypernova_agent.desired import Desired
 from hypernova_agent.host import DomainState
 from hypernova_agent.images.store import Progress
-from hypernova_agent.sizes import size
+from hypernova_agent.sizes import part, size
 
 READY = "Ready"
 _LONGEST_MESSAGE = 400
@@ -137,8 +137,8 @@ def _progress(progress: Progress | None) -> str:
         return ""
     if not progress.total:
         return f": {size(progress.received)} so far"
-    percent = 100 * progress.received // progress.total
-    return f": {percent} %, {size(progress.received)} of {size(progress.total)}"
+    percent = round(100 * progress.received / progress.total)
+    return f": {percent} %, {part(progress.received, progress.total)}"
 
 
 def _time(when: datetime) -> str:

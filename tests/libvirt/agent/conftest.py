@@ -14,9 +14,7 @@ from hack.lab import Host
 
 
 @pytest.fixture
-async def node(
-    cluster: Cluster, client: Client, host: Host, namespace: str, tmp_path: Path
-) -> AsyncIterator[Node]:
+async def node(cluster: Cluster, client: Client, host: Host, namespace: str, tmp_path: Path) -> AsyncIterator[Node]:
     """The shared host with an agent for this test."""
     node = make_node(cluster, client, host, tmp_path, namespace)
     node.agent.start()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from http import HTTPStatus
 
 import aiohttp
 from hypernova_api.instance import BoundImage
@@ -108,8 +110,12 @@ class Download:
             )
 
     def _failures(self) -> AbstractContextManager[None]:
+        return _failures(self.server, self._broken)
+
+    def _broken(self) -> str:
+        # What had come when the connection broke, read or not: aiohttp drops the rest of it.
         of = f" of {self.size}" if self.size is not None else ""
-        return _failures(self.server, f"the transfer ended early, after {self.received}{of} bytes")
+        return f"the transfer ended early, after {self._content.total_bytes}{of} bytes"
 
 
 @asynccontextmanager
@@ -123,18 +129,18 @@ async def download(
         ImageTooLarge: it says that it would send more than `bound()` bytes.
     """
     server = _server(image.url)
-    with _failures(server, "it closed the connection"):
+    with _failures(server, lambda: "it closed the connection"):
         response = await session.get(image.url, max_redirects=_REDIRECTS)
     async with response:
         if response.status != 200:
-            raise ImageDownloadFailed(f"{server} answered {response.status} {response.reason or ''}".rstrip())
+            raise ImageDownloadFailed(f"{server} answered {_status(response.status)}")
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise ImageDownloadFailed(f"{server} sent the file compressed though asked not to")
         yield Download(response, image, bound)
 
 
 @contextmanager
-def _failures(server: str, broken: str) -> Iterator[None]:
+def _failures(server: str, broken: Callable[[], str]) -> Iterator[None]:
     """Say in a sentence of ours what aiohttp raises: its own may show the whole URL."""
     try:
         yield
@@ -147,11 +153,18 @@ def _failures(server: str, broken: str) -> Iterator[None]:
     except aiohttp.ClientConnectorDNSError as error:
         raise ImageDownloadFailed(f"this node cannot resolve the name of {server}") from error
     except aiohttp.ClientConnectorError as error:
-        raise ImageDownloadFailed(f"no connection to {server}: {error.os_error.strerror or 'failed'}") from error
+        why = os.strerror(error.os_error.errno) if error.os_error.errno else "no address of it answers"
+        raise ImageDownloadFailed(f"no connection to {server}: {why}") from error
     except TimeoutError as error:
         raise ImageDownloadFailed(f"{server} did not answer or fell silent") from error
     except (aiohttp.ClientError, OSError) as error:
-        raise ImageDownloadFailed(f"{server}: {broken}") from error
+        raise ImageDownloadFailed(f"{server}: {broken()}") from error
+
+
+def _status(code: int) -> str:
+    """A status with its usual words, not the server's own."""
+    known = code in {status.value for status in HTTPStatus}
+    return f"{code} {HTTPStatus(code).phrase}" if known else str(code)
 
 
 def _server(url: str) -> str:
