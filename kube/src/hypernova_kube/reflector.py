@@ -132,7 +132,10 @@ class Reflector:
                 heard = await self._watch()
                 cause, error = "ended", "" if heard else "ended without an event"
             except TimeoutError:
+                # Mostly a connection that died without a word. But so behaves, too, a server restored from a backup,
+                # towards a resourceVersion it has not reached again (seen on 1.36): only a list tells them apart.
                 cause, error = "stalled", f"silent for {self._inactivity_timeout:g} s"
+                self._resource_version = ""
             except (Unreachable, Unauthorized, NoCredentials, TooManyRequests) as exc:
                 # No word about the resourceVersion: go on from where we were.
                 cause, error = "unreachable", str(exc)

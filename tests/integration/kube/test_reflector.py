@@ -1,6 +1,7 @@
 """The reflector under a real API server that dies, forgets, and loses connections."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -146,7 +147,6 @@ async def test_a_silent_watch_is_noticed_and_misses_nothing(cluster, client, nam
         await eventually_async(mirror.has(a="2"), "the change, by another connection")
         assert mirror.told() == [("modified", "a")]
         assert mirror.restarts("stalled") >= 1
-        assert mirror.lists == 1
 
 
 async def test_bookmarks_keep_an_idle_watch_from_being_taken_for_dead(cluster, namespace):
@@ -205,3 +205,22 @@ async def test_what_the_server_has_forgotten_is_listed_and_what_vanished_is_told
         assert mirror.reflector.objects[key_of(recreated)]["metadata"]["uid"] != first
         assert mirror.restarts("expired") == 1
         assert mirror.lists == 2
+
+
+async def test_a_cluster_restored_from_a_backup_is_held_as_it_is_now(own_cluster, tmp_path):
+    async with (
+        await Client.connect(own_cluster.kubeconfig) as client,
+        mirroring(own_cluster.kubeconfig, "default", inactivity_timeout=3.0) as mirror,
+    ):
+        await put(client, "default", old="1")
+        await asyncio.to_thread(own_cluster.down)
+        shutil.copytree(own_cluster.folder / "etcd", tmp_path / "backup")
+        await asyncio.to_thread(own_cluster.up)
+        # What the restored server has not heard of, at versions that lie ahead of it.
+        await put(client, "default", **{f"new-{number}": "1" for number in range(100)})
+        await eventually_async(lambda: len(mirror.reflector.objects) == 101, "the new objects")
+        await asyncio.to_thread(own_cluster.down)
+        shutil.rmtree(own_cluster.folder / "etcd")
+        shutil.copytree(tmp_path / "backup", own_cluster.folder / "etcd")
+        await asyncio.to_thread(own_cluster.up)
+        await eventually_async(mirror.has(old="1"), "the objects of the backup")

@@ -174,6 +174,10 @@ class TestList:
         assert (item["apiVersion"], item["kind"]) == ("example.com/v1", "Gadget")
         assert "managedFields" not in item["metadata"]
 
+    async def test_an_empty_list_may_come_as_null(self, server, client):
+        server.will_answer({**a_page(), "items": None})
+        assert (await client.list_metadata(GADGETS)).items == []
+
     async def test_a_list_that_expires_between_pages_starts_over(self, server, client):
         server.will_answer(a_page("a", go_on="x"), refusing(410, "Expired"), a_page("a", "b"))
         assert names((await client.list(GADGETS)).items) == ["a", "b"]

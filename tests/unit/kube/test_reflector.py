@@ -166,14 +166,14 @@ class TestReflector:
         assert seen == [True]
 
     @virtual_time
-    async def test_a_silent_watch_is_taken_for_dead_and_begun_again_from_the_last_bookmark(self):
-        client = ScriptedClient(listing(), [bookmark(20), SILENCE], [SILENCE])
+    async def test_a_silent_watch_is_taken_for_dead_and_begun_again_by_a_list(self):
+        client = ScriptedClient(listing(), [bookmark(20), SILENCE], listing(version=15), [SILENCE])
         async with reflecting(client, inactivity_timeout=70) as reflector:
             await asyncio.sleep(69)
             assert client.questions == ["list", "watch 10"]
             assert reflector.last_activity_age() == 69
             await asyncio.sleep(3)
-            assert client.questions == ["list", "watch 10", "watch 20"]
+            assert client.questions == ["list", "watch 10", "list", "watch 15"]
         assert client.registry.get_sample_value(
             "hypernova_kube_watch_restarts_total", {"resource": "leases", "cause": "stalled"}
         )
