@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from .errors import ClusterError
+from .errors import ClusterError, Refused
 from .pki import ADMIN
 
 JSON = "application/json"
@@ -45,7 +45,8 @@ class Admin:
         """What is at `path`, undecoded.
 
         Raises:
-            ClusterError: the server does not answer, or answers with an error.
+            Refused: the server answers with an error.
+            ClusterError: it does not answer.
         """
         return self._checked("GET", path, accept="*/*")
 
@@ -75,7 +76,7 @@ class Admin:
         except (OSError, http.client.HTTPException) as error:
             raise ClusterError(f"{method} {path}: the API server does not answer: {error}") from error
         if status >= http.HTTPStatus.BAD_REQUEST:
-            raise ClusterError(f"{method} {path}: {status} {text.strip()}")
+            raise Refused(f"{method} {path}", status, text)
         return text
 
     def _request(

@@ -10,7 +10,7 @@ import sys
 import time
 from collections import deque
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from hack.cache import built, cache_dir, digest
@@ -60,6 +60,7 @@ class Recipe:
         return digest([*settings, *(SOURCE / name for name in INPUTS)])
 
 
+@cache
 def build() -> Path:
     """The path of the binary, compiling it first when this recipe has not been built yet.
 

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping
-from functools import cached_property
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -87,8 +87,8 @@ class Cluster:
                     shutil.rmtree(path)
                 else:
                     path.unlink(missing_ok=True)
-        if not os.listdir(self._layout.folder):
-            self._layout.folder.rmdir()
+            with suppress(OSError):  # not empty: others keep something there, or make a new cluster already
+                self._layout.folder.rmdir()
 
     @property
     def folder(self) -> Path:
@@ -120,15 +120,15 @@ class Cluster:
         """The processes that run, by component."""
         return {name: pid for pid, name in running(self.folder)}
 
-    @cached_property
+    @property
     def components(self) -> Mapping[str, Component]:
         """By name, in the order of their start: `cluster.components["etcd"].stop(kill=True)`."""
-        ports, binary = self._ports, build()
+        ports, binary, admin = self._ports, build(), self.admin
         ready = {
             ETCD: lambda: _listens(ports.etcd),
-            API_SERVER: self.admin.ready,
+            API_SERVER: admin.ready,
             # Made by a controller: there only once the controllers work.
-            CONTROLLERS: lambda: self.admin.exists("/api/v1/namespaces/default/serviceaccounts/default"),
+            CONTROLLERS: lambda: admin.exists("/api/v1/namespaces/default/serviceaccounts/default"),
         }
         return {
             name: Component(
@@ -143,7 +143,7 @@ class Cluster:
             for name, command_line in COMMAND_LINES.items()
         }
 
-    @cached_property
+    @property
     def admin(self) -> Admin:
         """Requests as the administrator."""
         return Admin(self._ports.api, self._layout.pki)

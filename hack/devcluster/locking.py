@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO
 
 from .waiting import wait_until
 
@@ -15,21 +15,28 @@ from .waiting import wait_until
 def locked(path: Path, *, seconds: float) -> Iterator[None]:
     """Holds the lock file `path`, waiting up to `seconds` for whoever has it.
 
-    The kernel drops the lock when its holder dies, so nothing stays locked after a crash. The file itself stays:
-    removing it would let a third process lock a new file beside the old one.
+    The kernel drops the lock when its holder dies, so nothing stays locked after a crash. Its holder may remove the
+    file, and folders above it.
 
     Raises:
         ClusterError: somebody else still had it after `seconds`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        wait_until(lambda: _try_lock(file), seconds=seconds, what=f"the process that holds {path}")
+    with ExitStack() as held:
+        wait_until(lambda: _try_lock(path, held), seconds=seconds, what=f"the process that holds {path}")
         yield
 
 
-def _try_lock(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+def _try_lock(path: Path, held: ExitStack) -> bool:
+    """Puts the locked file into `held`, if nobody has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as attempt:
+        try:
+            file = attempt.enter_context(path.open("a"))
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Its last holder may have removed it after we opened it: then others lock the next file of that name.
+            if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return False
+        except (BlockingIOError, FileNotFoundError):
+            return False
+        held.push(attempt.pop_all())
     return True

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,15 +18,27 @@ from hack.devcluster.process import running
 from hack.devcluster.waiting import wait_until
 
 
-@pytest.fixture
-def lonely(tmp_path: Path) -> Iterator[Cluster]:
-    """A cluster for one test, with nothing of Hypernova in it."""
-    with Cluster(tmp_path / "lonely") as cluster:
+@pytest.fixture(scope="module")
+def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster(tmp_path_factory.mktemp("victim")) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def lonely(victim: Cluster) -> Cluster:
+    """A running cluster that a test may kill: with nothing of Hypernova in it, though with data of other tests."""
+    victim.up()
+    return victim
 
 
 def config_map(name: str) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}})
+
+
+@pytest.fixture
+def kept() -> str:
+    """The name of an object that shall outlive what the test does."""
+    return f"kept-{uuid.uuid4().hex[:8]}"
 
 
 def names(cluster: Cluster) -> list[str]:
@@ -39,6 +53,23 @@ def test_up_on_a_running_cluster_changes_nothing(lonely: Cluster) -> None:
     assert set(before) == {ETCD, API_SERVER, CONTROLLERS}
 
 
+def test_two_who_start_one_cluster_at_once_get_one(lonely: Cluster) -> None:
+    lonely.delete()
+    with ThreadPoolExecutor() as pool:
+        for starting in [pool.submit(Cluster(lonely.folder).up) for _ in range(3)]:
+            starting.result(timeout=120)
+    assert sorted(name for _, name in running(lonely.folder)) == sorted([ETCD, API_SERVER, CONTROLLERS])
+
+
+def test_an_object_made_before_the_cluster_was_made_anew_speaks_to_the_new_one(lonely: Cluster) -> None:
+    before = lonely.url
+    Cluster(lonely.folder).delete()
+    Cluster(lonely.folder).up()
+    assert lonely.url != before
+    assert lonely.admin.ready()
+    assert lonely.kubectl("get", "--raw", "/readyz") == "ok"
+
+
 def test_two_clusters_do_not_disturb_each_other(cluster: Cluster, lonely: Cluster) -> None:
     lonely.kubectl("create", "-n", "default", "-f", "-", input=config_map("only-here"))
     assert "only-here" in names(lonely)
@@ -49,18 +80,20 @@ def test_two_clusters_do_not_disturb_each_other(cluster: Cluster, lonely: Cluste
     assert "only-here" not in names(cluster)
 
 
-def test_down_leaves_no_process_and_up_finds_the_data_again(lonely: Cluster) -> None:
-    lonely.kubectl("create", "-n", "default", "-f", "-", input=config_map("kept"))
+def test_down_leaves_no_process_and_up_finds_the_data_again(lonely: Cluster, kept: str) -> None:
+    lonely.kubectl("create", "-n", "default", "-f", "-", input=config_map(kept))
     pids = lonely.pids
     lonely.down()
     assert not [pid for pid in pids.values() if Path(f"/proc/{pid}").exists()]
     lonely.up()
-    assert "kept" in names(lonely)
+    assert kept in names(lonely)
 
 
 @pytest.mark.parametrize("kill", [True, False], ids=["killed", "terminated"])
-def test_a_restarted_api_server_answers_at_the_same_address_with_the_same_data(lonely: Cluster, kill: bool) -> None:
-    lonely.kubectl("create", "-n", "default", "-f", "-", input=config_map("kept"))
+def test_a_restarted_api_server_answers_at_the_same_address_with_the_same_data(
+    lonely: Cluster, kept: str, kill: bool
+) -> None:
+    lonely.kubectl("create", "-n", "default", "-f", "-", input=config_map(kept))
     url = lonely.url
     lonely.stop_apiserver(kill=kill)
     assert API_SERVER not in lonely.pids
@@ -68,7 +101,7 @@ def test_a_restarted_api_server_answers_at_the_same_address_with_the_same_data(l
         lonely.kubectl("get", "configmaps")
     lonely.start_apiserver()
     assert lonely.url == url
-    assert "kept" in names(lonely)
+    assert kept in names(lonely)
 
 
 def test_up_starts_what_has_crashed_and_only_that(lonely: Cluster) -> None:
@@ -104,12 +137,14 @@ def test_delete_leaves_nothing_even_of_a_cluster_that_never_was_up(tmp_path: Pat
 
 def test_a_component_that_does_not_start_names_its_log_and_shows_the_end_of_it(lonely: Cluster) -> None:
     lonely.down()
-    (lonely.folder / "pki" / "service-account.pub").write_text("no key")
+    key = lonely.folder / "pki" / "service-account.pub"
+    key.rename(key.with_suffix(".kept"))
     with pytest.raises(ClusterError) as error:
         lonely.up()
     assert "kube-apiserver ended before it was ready" in str(error.value)
     assert str(lonely.folder / "logs" / "kube-apiserver.log") in str(error.value)
     assert "service-account.pub" in str(error.value)
+    key.with_suffix(".kept").rename(key)
 
 
 def test_what_kubectl_says_is_in_the_error(cluster: Cluster) -> None:
