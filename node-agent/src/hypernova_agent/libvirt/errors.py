@@ -17,10 +17,7 @@ MESSAGE_LIMIT = 200
 
 def host_fault(error: libvirt.libvirtError, *, alive: bool) -> HostFault:
     """What an error of a call means, given whether the connection it was made on still lives."""
-    # A stream that outlived its connection fails in the RPC layer although a newer connection is alive.
-    if not alive or error.get_error_domain() == libvirt.VIR_FROM_RPC:
-        return HostUnreachable(shortened(str(error)))
-    return HostError(shortened(str(error)))
+    return (HostError if alive else HostUnreachable)(shortened(str(error)))
 
 
 def shortened(message: str) -> str:

@@ -12,6 +12,7 @@ import libvirt
 from hypernova_agent.host import HostError, HostFault
 from hypernova_agent.libvirt.connection import Connection
 from hypernova_agent.libvirt.errors import says
+from hypernova_agent.libvirt.lines import Lines
 from hypernova_agent.libvirt.storage import PARTIAL, lookup
 from hypernova_agent.xml.storage import RawVolume, volume_xml
 
@@ -44,28 +45,33 @@ async def upload(
     Raises:
         HostError: not as many bytes came as were said to, or an upload of that name is under way.
     """
-    # Undone on the connection it was done on: on a newer one, the same upload may be under way again.
-    undo = contextlib.ExitStack()
-    try:
-        async with pool_turn:
-            transfer = await connection.call(_begin, undo, pool, name, size)
-        if transfer is None:
-            return
-        sent = 0
-        async with contextlib.aclosing(_blocks(chunks)) as blocks:
-            async for block in blocks:
-                sent += len(block)
-                if size is not None and sent > size:
-                    raise HostError(f"more than the {size} bytes of volume {name} came")
-                await connection.call(_send, transfer.stream, block)
-        if size is not None and sent < size:
-            raise HostError(f"only {sent} of the {size} bytes of volume {name} came")
-        await connection.call(_finish, undo, transfer)
-    except BaseException:
-        # What can't be deleted now, because the connection is gone, is swept when there is one again.
-        with contextlib.suppress(HostFault):
-            await connection.call(_undo, undo)
-        raise
+    async with connection.exclusive() as line:
+        undo = contextlib.ExitStack()
+        try:
+            async with pool_turn:
+                transfer = await line.call(_begin, undo, pool, name, size)
+            if transfer is not None:
+                await _send_all(line, transfer, name, chunks, size)
+                await line.call(_finish, undo, transfer)
+        except BaseException:
+            # What can't be deleted now, because the connection is gone, is swept when there is one again.
+            with contextlib.suppress(HostFault):
+                await line.call(_undo, undo)
+            raise
+
+
+async def _send_all(
+    line: Lines, transfer: _Transfer, name: str, chunks: AsyncIterator[bytes], size: int | None
+) -> None:
+    sent = 0
+    async with contextlib.aclosing(_blocks(chunks)) as blocks:
+        async for block in blocks:
+            sent += len(block)
+            if size is not None and sent > size:
+                raise HostError(f"more than the {size} bytes of volume {name} came")
+            await line.call(_send, transfer.stream, block)
+    if size is not None and sent < size:
+        raise HostError(f"only {sent} of the {size} bytes of volume {name} came")
 
 
 def _begin(

@@ -1,0 +1,66 @@
+"""What only real libvirt does to its clients."""
+
+import asyncio
+
+import pytest
+from hypernova_agent.host import DomainState, HostUnreachable
+from hypernova_agent.libvirt import opening
+from support.host_contract import Faucet
+from support.waiting import eventually_async
+
+
+async def test_a_libvirtd_that_hangs_is_noticed_and_found_again(breakable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loss by keep-alive: nothing is closed, no answer comes."""
+    monkeypatch.setattr(opening, "KEEPALIVE_SECONDS", 1)
+    monkeypatch.setattr(opening, "OPEN_TIMEOUT", 1.0)
+    subject, lab_host = breakable.subject, breakable.lab_host
+    await subject.connect()
+    uid = await subject.running()
+    faucet = Faucet()
+    upload = asyncio.create_task(subject.host.upload(subject.name("image2.raw"), faucet.chunks(), size=None))
+    await faucet.opened.wait()
+
+    lab_host.pause_libvirtd()
+    faucet.go_on()
+    pending = [subject.host.domains(), subject.host.volumes(), subject.host.facts(), subject.host.destroy(uid), upload]
+    outcomes = await asyncio.gather(*pending, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [HostUnreachable] * len(pending)
+    assert subject.lost == ["libvirt has not answered for 4 s"]
+    for _ in range(2):
+        with pytest.raises(HostUnreachable, match="did not answer"):
+            await subject.connect()
+
+    lab_host.resume_libvirtd()
+    await subject.connect()
+    # The call that hung was carried out when libvirtd went on, if it had arrived: both is right.
+    assert await subject.state(uid) in {DomainState.RUNNING, DomainState.SHUT_OFF}
+    assert "image2.raw" not in await subject.volume_names()
+
+
+async def test_domains_are_as_they_were_after_every_one_of_many_losses(breakable) -> None:
+    subject = breakable.subject
+    uid = await subject.running()
+    (qemu,) = breakable.qemus(uid)
+    for losses in range(1, 4):
+        breakable.lose()
+
+        async def told(losses: int = losses) -> bool:
+            return len(subject.lost) == losses
+
+        await eventually_async(told, "the loss to be told")
+        breakable.recover()
+        await subject.connect()
+        assert await subject.state(uid) is DomainState.RUNNING
+    assert breakable.qemus(uid) == [qemu]
+
+
+async def test_after_a_power_cut_pool_network_and_domains_are_there_again(breakable) -> None:
+    subject, lab_host = breakable.subject, breakable.lab_host
+    uid = await subject.running()
+    lab_host.power_cut()
+    lab_host.up()
+    lab_host.start_libvirtd()
+    await subject.connect()
+    assert await subject.state(uid) is DomainState.SHUT_OFF
+    await subject.host.start(uid)
+    assert await subject.state(uid) is DomainState.RUNNING
