@@ -60,7 +60,7 @@ class Host:
     @property
     def is_up(self) -> bool:
         """Whether it has power and was set up whole."""
-        return self._record("ready").exists() and self._namespaces() is not None
+        return self._record("ready").exists() and self._if_up() is not None
 
     def path(self, inside: str) -> Path:
         """Where the machine sees a path of the host's own, such as `/var/lib/libvirt/images/x.qcow2`."""
@@ -107,7 +107,7 @@ class Host:
 
     def argv(self, *command: str) -> list[str]:
         """The command line that runs a command in it, for `subprocess` and `exec`."""
-        return self._spaces().argv(*command)
+        return self._namespaces().argv(*command)
 
     def run(self, *command: str, timeout: float = 30, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command in it and wait for it, at most `timeout` seconds.
@@ -115,11 +115,11 @@ class Host:
         Raises:
             LabError: the host is down, or the command failed (`check`) or took too long.
         """
-        return self._spaces().run(*command, timeout=timeout, check=check)
+        return self._namespaces().run(*command, timeout=timeout, check=check)
 
     def processes(self) -> list[Process]:
         """All that runs in it, numbered as on the machine; nothing when it is down."""
-        spaces = self._namespaces()
+        spaces = self._if_up()
         return spaces.processes() if spaces else []
 
     def pids(self) -> list[int]:
@@ -136,7 +136,7 @@ class Host:
         """
         if self.service(name):
             raise LabError(f"{name} runs already on {self.name}")
-        spaces = self._spaces()
+        spaces = self._namespaces()
         inner = int(spaces.run("sh", "-c", _SPAWN, name, *argv, timeout=20).stdout)
         process = spaces.process(inner)
         if not process:
@@ -209,15 +209,15 @@ class Host:
     def _power_off(self) -> None:
         """Without the lock, which the caller holds."""
         self._record("ready").unlink(missing_ok=True)
-        spaces = self._namespaces()
+        spaces = self._if_up()
         if spaces:
             spaces.kill()
 
-    def _namespaces(self) -> Namespaces | None:
+    def _if_up(self) -> Namespaces | None:
         return Namespaces.load(self._record("init"))
 
-    def _spaces(self) -> Namespaces:
-        spaces = self._namespaces()
+    def _namespaces(self) -> Namespaces:
+        spaces = self._if_up()
         if not spaces:
             raise LabError(f"host {self.name} is down")
         return spaces

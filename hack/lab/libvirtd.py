@@ -70,7 +70,7 @@ def seed_cache(cache: Path) -> None:
 def keep_cache(cache: Path) -> None:
     """Keep what this host's libvirtd found out, for the hosts to come."""
     found, seed = cache / _CAPABILITIES, _seed()
-    if not found.is_dir() or (seed.is_dir() and _names(seed) >= _names(found)):
+    if _written(found) in ({}, _written(seed)):
         return
     seed.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=seed.parent) as scratch:
@@ -107,5 +107,6 @@ def _seed() -> Path:
     return cache_dir() / "libvirt-capabilities"
 
 
-def _names(folder: Path) -> set[str]:
-    return {file.name for file in folder.iterdir()}
+def _written(folder: Path) -> dict[str, int]:
+    """When each file was written, in nanoseconds; copies keep that."""
+    return {file.name: file.stat().st_mtime_ns for file in folder.glob("*")}

@@ -28,7 +28,7 @@ def console(host: Host, name: str) -> Path:
     return host.path(f"{IMAGES}/{name}.console")
 
 
-def wait_for_line(host: Host, name: str, pattern: str, seconds: float = 60) -> str:
+def wait_for_line(host: Host, name: str, pattern: str, seconds: float = 120) -> str:
     """The first line on a domain's console that matches, when it is there."""
 
     def line() -> str | None:

@@ -1,5 +1,6 @@
 """`down` leaves nothing on the machine, whoever calls it and whatever happened before."""
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -29,30 +30,30 @@ Lab(Path(sys.argv[1])).up("host-a")
 
 
 @pytest.fixture
-def machine() -> Iterator[None]:
-    """The machine's mounts, interfaces and network namespaces are the same after the test as before."""
-    before = _machine()
+def machine(lab: Lab) -> Iterator[None]:
+    """After the test no mount of the lab is left in any namespace, and the machine has no new network."""
+    before = _networks()
     yield
-    assert _machine() == before
-
-
-def _machine() -> tuple[str, ...]:
-    commands = (["ip", "-brief", "link"], ["ip", "netns", "list"])
-    printed = (subprocess.run(command, capture_output=True, text=True, timeout=10).stdout for command in commands)
-    return (Path("/proc/self/mountinfo").read_text(), *printed)
+    assert not any(str(lab.folder) in mounts for mounts in _read_all("mountinfo"))
+    assert _networks() == before
 
 
 def processes_of(lab: Lab) -> list[str]:
     """Command lines that name the lab's folder; each of its pid 1 does, and nothing lives without one."""
-    found = []
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if line.startswith("lab-") and str(lab.folder) in line:
-            found.append(line)
-    return found
+    return [line for line in _read_all("cmdline") if line.startswith("lab-") and str(lab.folder) in line]
+
+
+def _read_all(name: str) -> Iterator[str]:
+    """This file of each process."""
+    for file in Path("/proc").glob(f"[0-9]*/{name}"):
+        with contextlib.suppress(OSError):  # ended meanwhile
+            yield file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+
+
+def _networks() -> tuple[set[str], str]:
+    """Names of the machine's interfaces and of its network namespaces."""
+    named = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True, timeout=10)
+    return {path.name for path in Path("/sys/class/net").iterdir()}, named.stdout
 
 
 @pytest.mark.usefixtures("machine")

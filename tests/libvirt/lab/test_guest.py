@@ -15,10 +15,14 @@ from support.domains import (
 from support.waiting import eventually
 
 from hack.guest import Guest
-from hack.lab import Host
+from hack.lab import Host, Lab
 
 KEYS = {"ops": "ssh-ed25519 AAAAC3Nz ops@example.com\n", "dev": "ecdsa-sha2-nistp256 AAAAE2Vj dev@example.com\n"}
-USER_DATA = "#!/bin/sh\necho HYPERNOVA-GUEST USERDATA >/dev/console\ntouch /run/ticking\n"
+USER_DATA = """#!/bin/sh
+touch /run/ticking
+# The other host has no route to the guest: it can only answer to an address translated on the way.
+ping -c 1 -W 20 10.99.0.2 >/dev/null && echo HYPERNOVA-GUEST TRANSLATED >/dev/console
+"""
 NOCLOUD = {
     "/meta-data": "instance-id: i-1\nlocal-hostname: web-2\npublic-keys:\n  - ssh-ed25519 AAAAC3Nz ops@example.com\n",
     "/user-data": "#cloud-config\n",
@@ -33,14 +37,15 @@ def linux(host: Host, guest: Guest, name: str, config: str | None, *, card: bool
     return domain
 
 
-def test_linux_gets_its_reserved_address_and_its_config_drive_and_keeps_its_disk(own_host: Host, guest: Guest) -> None:
+def test_linux_gets_its_reserved_address_and_its_config_drive_and_keeps_its_disk(lab: Lab, guest: Guest) -> None:
+    own_host, _ = lab.up("own", "other")
     start_network(own_host, "192.168.50.33")
     files = openstack_files("web-1", KEYS, USER_DATA)
     domain = linux(own_host, guest, "web", config_drive(own_host, "web", label="config-2", files=files), card=True)
 
     ready = wait_for_line(own_host, "web", "HYPERNOVA-GUEST READY")
     assert "hostname=web-1 ip=192.168.50.33 keys=2 boots=1 " in ready
-    wait_for_line(own_host, "web", "HYPERNOVA-GUEST USERDATA")
+    wait_for_line(own_host, "web", "HYPERNOVA-GUEST TRANSLATED")
     wait_for_line(own_host, "web", "HYPERNOVA-GUEST TICK 1 ")
     fetch = (
         "import urllib.request as u; print(u.urlopen('http://192.168.50.33/cgi-bin/state', timeout=10).read().decode())"
