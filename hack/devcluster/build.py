@@ -96,6 +96,7 @@ def _compile(recipe: Recipe, folder: Path) -> None:
     progress = _Progress(f"devcluster {recipe.kubernetes}")
     progress.say("fetching modules")
     total = len(_go("list", "-deps", ".").splitlines())
+    progress.say(f"compiling {total} packages, but for those in Go's cache, and linking")
     command = ["go", "build", "-v", *FLAGS, "-ldflags", recipe.ldflags, "-o", str(output), "."]
     compiled = 0
     complaints: deque[str] = deque(maxlen=30)
@@ -107,7 +108,7 @@ def _compile(recipe: Recipe, folder: Path) -> None:
                     complaints.append(line)
                     continue
                 compiled += 1
-                progress.update(f"compiled {compiled} of at most {total} packages")
+                progress.update(f"compiled {compiled} of {total} packages")
         except BaseException:
             go.send_signal(signal.SIGINT)  # lets go remove its work folder
             raise

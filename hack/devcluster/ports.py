@@ -18,8 +18,8 @@ CHOICE = range(20000, 32000)
 def reserved(count: int) -> Iterator[list[int]]:
     """`count` free TCP ports of 127.0.0.1, which no other `reserved` gets while the block runs.
 
-    They are bound but do not listen, with SO_REUSEADDR: so a server of Go, which sets that option too, can listen
-    on them within the block, whereas the probe of another `reserved`, which does not set it, is refused.
+    They are bound but do not listen. The option SO_REUSEADDR is set once they are bound, so that a server that sets
+    it too, as Go's and Python's do, can listen on them within the block, while another `reserved` is refused.
 
     Raises:
         ClusterError: nearly all ports are taken.
@@ -31,11 +31,9 @@ def reserved(count: int) -> Iterator[list[int]]:
 def _reserve(stack: ExitStack) -> int:
     for port in random.sample(CHOICE, 100):
         try:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", port))
             claim = stack.enter_context(socket.socket())
-            claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            claim.bind(("127.0.0.1", port))
+            claim.bind(("127.0.0.1", port))  # fails if anybody has it
+            claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # from here on a server may share it
         except OSError:
             continue
         return port
