@@ -164,7 +164,7 @@ class Client:
                 if b"\n" in chunk:
                     *lines, pending = pending.split(b"\n")
                     for line in lines:
-                        yield _event(line)
+                        yield _event(request, line)
                 elif len(pending) > _LONGEST_LINE:
                     raise Unreachable(f"watch of {resource.plural}: an event of more than {_LONGEST_LINE} bytes")
 
@@ -254,8 +254,7 @@ class Client:
         await self._transport.send(Request("delete", resource.plural, "DELETE", path, body=_json(options)))
 
     async def _object(self, request: Request) -> Object:
-        obj: Object = json.loads(await self._transport.send(request))
-        return obj
+        return _parsed(request, await self._transport.send(request))
 
     async def _list(self, request: Request, resource: Resource, params: dict[str, str], page_size: int) -> Listing:
         for tries_left in reversed(range(_LIST_TRIES)):
@@ -282,8 +281,19 @@ class Client:
             params = {**params, "continue": page["metadata"]["continue"]}
 
 
-def _event(line: bytes | bytearray) -> WatchEvent:
-    event = json.loads(line)
+def _parsed(request: Request, body: bytes | bytearray) -> Object:
+    try:
+        parsed = json.loads(body)
+    except ValueError as error:
+        # Something between us and the API server answered in its stead.
+        raise Unreachable(f"{request.method} {request.path}: the answer is no JSON: {error}") from error
+    if not isinstance(parsed, dict):
+        raise Unreachable(f"{request.method} {request.path}: the answer is no object")
+    return parsed
+
+
+def _event(request: Request, line: bytes | bytearray) -> WatchEvent:
+    event = _parsed(request, line)
     if event["type"] == "ERROR":
         raise from_status(event["object"])
     return WatchEvent(event["type"], _slim(event["object"]))

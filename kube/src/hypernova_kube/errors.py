@@ -159,6 +159,11 @@ def from_body(code: int, body: bytes, *, retry_after: float = 0.0) -> ApiError:
     return _class_of(code, "")(code, "", text or f"HTTP status {code} without a body", {}, retry_after)
 
 
+def in_words(error: BaseException) -> str:
+    """What an error says; its name where it says nothing, as timeouts do."""
+    return str(error) or type(error).__name__
+
+
 def _class_of(code: int, reason: str) -> type[ApiError]:
     if reason == "AlreadyExists":
         return AlreadyExists

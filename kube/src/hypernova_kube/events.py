@@ -20,7 +20,7 @@ from typing import Literal, NamedTuple
 from uuid import uuid4
 
 from hypernova_kube.client import Client
-from hypernova_kube.errors import KubeError, NotFound, Unreachable
+from hypernova_kube.errors import KubeError, NotFound, Unreachable, in_words
 from hypernova_kube.process.logs import get_logger
 from hypernova_kube.resources import EVENTS, Key, Object
 
@@ -180,7 +180,7 @@ class EventRecorder:
                 del self._pending[topic]
             self._client.metrics.events_written.inc()
         except (KubeError, TimeoutError) as error:
-            log.warning("event dropped", reason=topic.reason, message=topic.message, error=error)
+            log.warning("event dropped", reason=topic.reason, message=topic.message, error=in_words(error))
             self._forget(topic)
             if isinstance(error, Unreachable | TimeoutError):
                 # One wait for a server that is away is enough: what else is pending would be late, if it came at all.

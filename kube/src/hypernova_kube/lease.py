@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from hypernova_kube.client import Client
-from hypernova_kube.errors import Conflict, KubeError, LeadershipLost, NotFound
+from hypernova_kube.errors import Conflict, KubeError, LeadershipLost, NotFound, in_words
 from hypernova_kube.process.logs import get_logger
 from hypernova_kube.resources import LEASES, Key, Object
 
@@ -81,7 +81,7 @@ class Heartbeat:
                 self._renewed_at = started
             except (KubeError, TimeoutError) as error:
                 self._client.metrics.lease_errors.labels(self._key.name).inc()
-                log.warning("lease not renewed", lease=self._key, error=error, age_s=self.age())
+                log.warning("lease not renewed", lease=self._key, error=in_words(error), age_s=self.age())
             except Exception:
                 log.exception("lease not renewed", lease=self._key, age_s=self.age())
             await asyncio.sleep(self._interval - (self._clock() - started))
@@ -249,7 +249,7 @@ class Elector:
                     await self._write(lease, holderIdentity="", leaseDurationSeconds=1)
                     log.info("leadership released", lease=self._key, identity=self._identity)
         except (KubeError, TimeoutError) as error:
-            log.warning("leadership not released", lease=self._key, error=error)
+            log.warning("leadership not released", lease=self._key, error=in_words(error))
 
     async def _try_to_acquire(self) -> None:
         try:
@@ -257,7 +257,7 @@ class Elector:
                 await self._acquire()
         except (KubeError, TimeoutError) as error:
             self._client.metrics.lease_errors.labels(self._key.name).inc()
-            log.warning("leadership not acquired", lease=self._key, error=error, retry_in_s=self._retry)
+            log.warning("leadership not acquired", lease=self._key, error=in_words(error), retry_in_s=self._retry)
 
     async def _acquire(self) -> None:
         try:
@@ -288,10 +288,10 @@ class Elector:
             raise LeadershipLost(f"lease {self._key} was deleted") from missing
         except (KubeError, TimeoutError) as error:
             self._client.metrics.lease_errors.labels(self._key.name).inc()
-            log.warning("leadership not renewed", lease=self._key, error=error)
+            log.warning("leadership not renewed", lease=self._key, error=in_words(error))
             if not self.is_leader():
                 raise LeadershipLost(
-                    f"lease {self._key} was not renewed for {self._renew_deadline:g} s: {error}"
+                    f"lease {self._key} was not renewed for {self._renew_deadline:g} s: {in_words(error)}"
                 ) from error
 
     async def _renewed_lease(self) -> Object:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from hypernova_kube.credentials import LogIn, Login
-from hypernova_kube.errors import TooManyRequests, Unauthorized, Unreachable, from_body
+from hypernova_kube.errors import TooManyRequests, Unauthorized, Unreachable, from_body, in_words
 from hypernova_kube.metrics import Metrics
 
 CONNECT_SECONDS = 5.0
@@ -163,8 +163,7 @@ async def _chunks(request: Request, response: aiohttp.ClientResponse) -> AsyncIt
 
 
 def _unreachable(request: Request, error: Exception) -> Unreachable:
-    # Timeouts have no text of their own.
-    return Unreachable(f"{request.method} {request.path}: {str(error) or type(error).__name__}")
+    return Unreachable(f"{request.method} {request.path}: {in_words(error)}")
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:

@@ -411,6 +411,18 @@ class TestVerbs:
         with pytest.raises(ServerError, match="Bad Gateway"):
             await client.get(NODES, "a")
 
+    @pytest.mark.parametrize("text", ["<h1>Welcome</h1>", "[]", ""])
+    async def test_an_answer_of_something_that_is_no_api_server_is_unreachable(self, server, client, text):
+        async def answer(_: web.Request) -> web.Response:
+            return web.Response(text=text)
+
+        server.will_answer(answer)
+        with pytest.raises(Unreachable, match="the answer is no"):
+            await client.get(NODES, "a")
+        server.will_answer(streaming(text.encode() + b"\n"))
+        with pytest.raises(Unreachable, match="the answer is no"):
+            await anext(client.watch(NODES, resource_version="1"))
+
     async def test_nobody_at_home_is_unreachable(self, tmp_path, unused_tcp_port):
         kubeconfig = a_kubeconfig(tmp_path, f"http://127.0.0.1:{unused_tcp_port}", {})
         async with await Client.connect(kubeconfig) as client:
