@@ -27,6 +27,7 @@ class Metrics:
         self.hosts = Gauge("hypernova_hosts", "Hosts known, alive or not.", registry=registry)
         self.missed = Counter(
             "hypernova_cache_differences_total",
-            "Objects a sweep found changed or gone before a watch told (many, and often: watches are broken).",
+            "Objects that a sweep saw changed or gone before a watch told. Many gone: watches break often.",
+            ["what"],
             registry=registry,
         )

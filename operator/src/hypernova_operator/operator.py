@@ -35,6 +35,10 @@ log = get_logger(__name__)
 
 LEADER_LEASE = "hypernova-operator"
 
+LEADER_RETRY_SECONDS = 1.0
+"""A standby sees the last renewal of a leader that dies up to this late, waits for the Lease's 15 s, and sees their end
+up to this late (plus 20 %): less than 20 s in all."""
+
 STUCK_SECONDS = 120.0
 """A key that waits longer for a worker shows that none works any more."""
 
@@ -52,7 +56,7 @@ class Operator:
     def __init__(self, client: Client, log_in: LogIn, settings: Settings, metrics: Metrics) -> None:
         # A restarted process must not take the leadership of the one before it for its own.
         identity = f"{settings.identity}_{uuid4().hex[:8]}"
-        self._elector = Elector(client, settings.namespace, LEADER_LEASE, identity)
+        self._elector = Elector(client, settings.namespace, LEADER_LEASE, identity, retry=LEADER_RETRY_SECONDS)
         self._recorder = EventRecorder(client, "hypernova-operator", settings.identity)
         self.cache = Cache()
         self._sweeper = Sweeper(client, self.cache, settings.sweep_seconds, metrics)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from typing import Any
 
 from hypernova_kube.backoff import Backoff
@@ -27,19 +28,24 @@ _SETTLE_SECONDS = 2.0
 """How long a watch that begins anew gets to replay its objects, before they are compared."""
 
 
-async def sweep(client: Client, cache: Cache) -> int:
-    """Bring all kinds up to date; returns how many differences there were.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What no watch had told when a sweep saw it."""
+
+    changed: int
+    """Objects new or changed. Some are on their way just then."""
+
+    gone: int
+    """Objects deleted."""
+
+
+async def sweep(client: Client, kept: Kept[Any]) -> Found:
+    """Bring one kind up to date.
+
+    Only metadata is listed at first: mostly it tells that nothing is to be done.
 
     Raises:
         KubeError: not all is up to date; sweep again.
-    """
-    return sum([await sweep_kind(client, kept) for kept in cache.kinds])
-
-
-async def sweep_kind(client: Client, kept: Kept[Any]) -> int:
-    """As `sweep`, for one kind.
-
-    Only metadata is listed at first: mostly it tells that nothing is to be done.
     """
     resource = kept.resource
     listing = await client.list_metadata(resource)
@@ -51,7 +57,7 @@ async def sweep_kind(client: Client, kept: Kept[Any]) -> int:
     else:
         for key in outdated:
             await _read(client, kept, key)
-    return len(outdated) + kept.store.settle(listed, int(listing.resource_version))
+    return Found(len(outdated), kept.store.settle(listed, int(listing.resource_version)))
 
 
 async def _read(client: Client, kept: Kept[Any], key: Key) -> None:
@@ -81,7 +87,8 @@ class Sweeper:
         """Bring the cache up to date, however often it takes."""
         while True:
             try:
-                found = await sweep(self._client, self._cache)
+                for kept in self._cache.kinds:
+                    self._count(kept, await sweep(self._client, kept))
             except KubeError as error:
                 wait = self._backoff.next("sweep")
                 log.warning("sweep failed", error=error, retry_in_s=wait)
@@ -89,9 +96,13 @@ class Sweeper:
             else:
                 self._backoff.forget("sweep")
                 self.swept.set()
-                self._metrics.missed.inc(found)
-                log.debug("swept", count=found)
                 return
+
+    def _count(self, kept: Kept[Any], found: Found) -> None:
+        self._metrics.missed.labels("changed").inc(found.changed)
+        self._metrics.missed.labels("gone").inc(found.gone)
+        if found.gone:
+            log.info("deletions missed by a watch", resource=kept.resource.plural, count=found.gone)
 
     async def run(self) -> None:
         """For ever; end it by cancelling."""
