@@ -38,14 +38,16 @@ class Objects:
             RESOURCES[obj["kind"]], metadata["name"], patch, metadata.get("namespace", ""), subresource=subresource
         )
 
+    async def delete(self, obj: Object) -> None:
+        metadata = obj["metadata"]
+        await self._client.delete(RESOURCES[obj["kind"]], metadata["name"], metadata.get("namespace", ""))
+
     async def remove_all(self) -> None:
         for obj in self._made:
             try:
+                await self.delete(obj)
                 # There is no agent here that would take the finalizer away.
                 await self.patch(obj, {"metadata": {"finalizers": None}})
-                await self._client.delete(
-                    RESOURCES[obj["kind"]], obj["metadata"]["name"], obj["metadata"].get("namespace", "")
-                )
             except NotFound:
                 continue
 
