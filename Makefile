@@ -50,11 +50,11 @@ lint: ## style, types, import contracts, and whether crds/ is what the models sa
 	.venv/bin/mypy
 	.venv/bin/mypy -p hack
 	.venv/bin/lint-imports
-	$(PYTHON) -m hypernova_api.crds --check crds
+	$(PYTHON) -m hypernova_api.crds --check --reference docs/reference.md crds
 
-crds: ## write crds/ anew from the models in api/
+crds: ## write crds/ and docs/reference.md anew from the models in api/
 	@$(BOOTSTRAP) unit
-	$(PYTHON) -m hypernova_api.crds crds
+	$(PYTHON) -m hypernova_api.crds --reference docs/reference.md crds
 
 bench: ## how fast and how heavy; ends with RESULT lines; root
 	@$(BOOTSTRAP) cluster libvirt guest

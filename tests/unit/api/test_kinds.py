@@ -24,7 +24,8 @@ from support.builders import (
 )
 from support.structural import errors, violations
 
-CRDS = Path(__file__).parents[3] / "crds"
+ROOT = Path(__file__).parents[3]
+CRDS = ROOT / "crds"
 
 OBJECTS = [
     an_instance(),
@@ -113,8 +114,8 @@ def test_a_crd_says_that_it_is_generated_and_from_what() -> None:
     assert text.startswith("# Generated from hypernova_api.flavor by `make crds`: edit that instead.\n")
 
 
-def test_the_committed_crds_are_fresh(run_crds: Callable[..., int]) -> None:
-    assert run_crds("--check", str(CRDS)) == 0
+def test_the_committed_crds_and_reference_are_fresh(run_crds: Callable[..., int]) -> None:
+    assert run_crds("--check", "--reference", str(ROOT / "docs/reference.md"), str(CRDS)) == 0
 
 
 def test_check_names_the_files_that_are_stale(
