@@ -114,7 +114,7 @@ class Operator:
     def why_not_live(self) -> list[str]:
         """Reasons to restart this process."""
         reasons = []
-        if (age := self._queue.oldest_age) > STUCK_SECONDS and self._elector.is_leader():
+        if (age := self._queue.oldest_age) > STUCK_SECONDS:
             reasons.append(f"an Instance has waited {age:.0f} s for a worker")
         if (age := self._leases.last_activity_age()) > SILENT_SECONDS:
             reasons.append(f"nothing heard from the API server for {age:.0f} s")
@@ -132,6 +132,8 @@ class Operator:
             # What the leader before us wrote last must be known before the first decision.
             await self._sweeper.sweep()
             await self._leases.synced.wait()
+            for instance in self.cache.instances.store:
+                self._on_instance(instance.key, None, instance)
             await self._queue.run()
 
     async def _elect(self) -> None:
@@ -161,4 +163,6 @@ class Operator:
             self._wake(waiting)
 
     def _wake(self, key: Key) -> None:
-        self._queue.add(key)
+        # A standby queues nothing: when it comes to lead, it looks at all that are not bound then.
+        if self._elector.is_leader():
+            self._queue.add(key)

@@ -34,19 +34,24 @@ class Kept(Generic[R]):
 
     def put(self, obj: Object) -> None:
         """The object was seen so."""
+        key, version = key_of(obj), _version(obj)
+        if not self.store.is_news(key, version):
+            return  # without reading it: a third of all events are echoes of our own writes
         try:
             self.store.put(self.read(obj))
         except ValidationError as error:
             # What was known of it stays: an Instance's claim must not be given away because of a field we can't read.
             fault = error.errors()[0]
             field = ".".join(str(part) for part in fault["loc"])
-            log.error(
-                "object unreadable", resource=self.resource.plural, key=key_of(obj), error=f"{field}: {fault['msg']}"
-            )
+            log.error("object unreadable", resource=self.resource.plural, key=key, error=f"{field}: {fault['msg']}")
 
     def remove(self, obj: Object) -> None:
         """The object is gone; this is its last state."""
-        self.store.remove(key_of(obj), int(obj["metadata"]["resourceVersion"]))
+        self.store.remove(key_of(obj), _version(obj))
+
+
+def _version(obj: Object) -> int:
+    return int(obj["metadata"]["resourceVersion"])
 
 
 class Cache:

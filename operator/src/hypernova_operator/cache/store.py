@@ -54,12 +54,17 @@ class Store(Generic[R]):
         """Have differences told from now on, in the order of subscription."""
         self._subscribers.append(subscriber)
 
+    def is_news(self, key: Key, version: int) -> bool:
+        """Whether an object seen at this version is newer than what is known of it."""
+        old = self._records.get(key)
+        return version > max(self._swept, self._gone.get(key, 0), old.version if old else 0)
+
     def put(self, record: R) -> None:
         """An object was seen so."""
-        key, version = record.key, record.version
-        old = self._records.get(key)
-        if version <= max(self._swept, self._gone.get(key, 0), old.version if old else 0):
+        key = record.key
+        if not self.is_news(key, record.version):
             return
+        old = self._records.get(key)
         self._records[key] = record
         if old != record:
             self._tell(key, old, record)
