@@ -9,7 +9,7 @@ from pydantic import Field
 from hypernova_api.meta import AGE, Column, Kind, Model, Rule
 from hypernova_api.quantity import Quantity, at_least
 
-MIB = "quantity(string(self.memory)).asApproximateFloat() / 1048576.0"
+_MIB = "quantity(string(self.memory)).asApproximateFloat() / 1048576.0"
 
 
 class FlavorSpec(Model):
@@ -29,7 +29,7 @@ class FlavorSpec(Model):
         at_least("memory", "1Mi", "2Gi"),
         Rule(
             # Not isInteger(): of 1.5Gi that is false, as it is about how the number is kept, not what it is.
-            f"double(int({MIB})) == {MIB}",
+            f"double(int({_MIB})) == {_MIB}",
             "memory must be a whole number of MiB: 2Gi or 2048Mi, not 2G",
             field=".memory",
         ),

@@ -15,7 +15,7 @@ from hypernova_api.meta import AGE, AS_SET, Column, Kind, Model, Name, Namespace
 USER_DATA_LIMIT = 65536
 """Bytes of user data: Nova's limit, and what a config drive is expected to carry."""
 
-EDIT_HINT = "rebuild the Instance, or delete and create it anew"
+_EDIT_HINT = "rebuild the Instance, or delete and create it anew"
 
 
 class Phase(StrEnum):
@@ -105,9 +105,9 @@ class InstanceSpec(Model):
             "or delete and create it anew",
         ),
         immutable("flavor", "the flavor of an Instance cannot be edited in this version: delete and create it anew"),
-        immutable("userData", f"user data is read at the first boot only and cannot be edited: {EDIT_HINT}"),
+        immutable("userData", f"user data is read at the first boot only and cannot be edited: {_EDIT_HINT}"),
         immutable(
-            "keyPairs", f"key pairs are read at the first boot only and cannot be edited: {EDIT_HINT}", empty="[]"
+            "keyPairs", f"key pairs are read at the first boot only and cannot be edited: {_EDIT_HINT}", empty="[]"
         ),
     ]
 
