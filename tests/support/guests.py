@@ -13,7 +13,7 @@ from support.builders import AN_ED25519_KEY, a_condition, an_instance, stored
 NODE = "node-a"
 UID = "0b7e9a52-6c3d-4a3e-9f0e-2f3d5c1b7a10"
 OWNER = Owner(uid=UID, namespace="shop", name="web-1")
-RESERVATION = Reservation(mac="52:54:00:00:00:07", ip="10.60.0.7", hostname="web-1")
+RESERVATION = Reservation(mac="52:54:00:00:00:07", ip="10.60.0.7", hostname="web-1.shop")
 MIB = 1 << 20
 GIB = 1 << 30
 

@@ -431,8 +431,8 @@ class HostContract:
     # Reservations
 
     async def test_a_reservation_is_made_kept_replaced_and_released(self, subject: Subject) -> None:
-        web = Reservation("52:54:00:aa:00:01", "10.60.200.1", "web")
-        moved = Reservation(web.mac, "10.60.200.2", "web")
+        web = Reservation("52:54:00:aa:00:01", "10.60.200.1", "web.shop")
+        moved = Reservation(web.mac, "10.60.200.2", "web.shop")
         for wanted in (web, web, moved):
             await subject.host.reserve(wanted)
             assert await subject.host.reservations() == [wanted]
@@ -440,19 +440,24 @@ class HostContract:
             await subject.host.release(web.mac)
             assert await subject.host.reservations() == []
 
-    async def test_an_address_goes_to_whoever_reserved_it_last(self, subject: Subject) -> None:
-        old = Reservation("52:54:00:aa:00:01", "10.60.200.1", "old")
-        new = Reservation("52:54:00:aa:00:02", "10.60.200.1", "new")
+    @pytest.mark.parametrize(
+        "old",
+        [
+            Reservation("52:54:00:aa:00:01", "10.60.200.9", "new.shop"),
+            Reservation("52:54:00:aa:00:09", "10.60.200.1", "old.shop"),
+        ],
+        ids=["name", "address"],
+    )
+    async def test_what_a_guest_had_goes_to_whoever_reserves_it_next(self, subject: Subject, old: Reservation) -> None:
+        new = Reservation("52:54:00:aa:00:02", "10.60.200.1", "new.shop")
         await subject.host.reserve(old)
         await subject.host.reserve(new)
         assert await subject.host.reservations() == [new]
 
-    async def test_two_guests_of_one_host_name_each_have_their_address(self, subject: Subject) -> None:
-        web = Reservation("52:54:00:aa:00:01", "10.60.200.1", "web")
-        other = Reservation("52:54:00:aa:00:02", "10.60.200.2", "web")
-        await asyncio.gather(subject.host.reserve(web), subject.host.reserve(other))
-        found = {reservation.mac: reservation.ip for reservation in await subject.host.reservations()}
-        assert found == {web.mac: web.ip, other.mac: other.ip}
+    async def test_reservations_made_at_once_are_all_there(self, subject: Subject) -> None:
+        wanted = [Reservation(f"52:54:00:aa:00:0{n}", f"10.60.200.{n}", f"web.t{n}") for n in range(1, 5)]
+        await asyncio.gather(*(subject.host.reserve(reservation) for reservation in wanted))
+        assert sorted(await subject.host.reservations(), key=lambda found: found.mac) == wanted
 
 
 class LostHostContract:

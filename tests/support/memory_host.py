@@ -208,7 +208,7 @@ class MemoryHost:
     async def reserve(self, reservation: Reservation) -> None:
         await self._call()
         for mac, other in list(self.machine.reservations.items()):
-            if other.ip == reservation.ip:
+            if other.ip == reservation.ip or other.hostname == reservation.hostname:
                 del self.machine.reservations[mac]
         self.machine.reservations[reservation.mac] = reservation
 

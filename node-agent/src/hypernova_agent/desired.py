@@ -72,12 +72,13 @@ def _guest_of(instance: Instance) -> Guest | InstanceFault:
             "with userData.inline"
         )
     address = status.addresses[0]
+    hostname = f"{instance.metadata.name}.{instance.metadata.namespace}"
     return Guest(
         vcpus=status.flavor.vcpus,
         memory=status.flavor.memory.value,
         disk=status.flavor.root_disk.value,
         image=status.image,
-        reservation=Reservation(mac=address.mac, ip=address.ip, hostname=instance.metadata.name),
+        reservation=Reservation(mac=address.mac, ip=address.ip, hostname=hostname),
         key_pairs=tuple(status.key_pairs),
         user_data=(spec.user_data.inline or "") if spec.user_data is not None else "",
     )

@@ -73,6 +73,7 @@ class Reservation:
     mac: str
     ip: str
     hostname: str
+    """No other guest of the host has it, e.g. `name.namespace`; the guest is told what stands before the dot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,10 @@ class Host(Protocol):
         ...
 
     async def upload(self, name: str, chunks: AsyncIterator[bytes], *, size: int | None) -> None:
-        """Make a raw volume of the bytes; `size` when known before. On any error nothing of it is left."""
+        """Make a raw volume of the bytes; `size` when known before. On any error nothing of it is left.
+
+        It isn't there for anyone before it is complete. One that is there already stays as it is.
+        """
         ...
 
     async def read(self, name: str, *, offset: int = 0, limit: int = 1 << 20) -> bytes: ...
@@ -149,7 +153,7 @@ class Host(Protocol):
     async def delete_volume(self, name: str) -> None: ...
 
     async def reserve(self, reservation: Reservation) -> None:
-        """Make the default network answer this MAC with this address; replaces an older one of the MAC."""
+        """Make the default network answer this MAC with this address; replaces what shares any of the three."""
         ...
 
     async def release(self, mac: str) -> None: ...

@@ -50,7 +50,7 @@ def reservations(virt: libvirt.virConnect, network: str) -> list[Reservation]:
 
 
 def reserve(virt: libvirt.virConnect, network: str, wanted: Reservation) -> None:
-    """Make the reservation; others of the same MAC or address are outdated and go."""
+    """Make the reservation; others that share MAC, address or host name are outdated and go."""
     _update(virt, network, to_reserve(wanted, reservations(virt, network)))
 
 

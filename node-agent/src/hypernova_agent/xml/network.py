@@ -40,14 +40,14 @@ def network_xml(network: NatNetwork) -> str:
 
 
 def reservation_xml(reservation: Reservation) -> str:
-    """The <host> of <dhcp>. An empty host name is left out: libvirt wants none rather than an empty one."""
-    return serialize(E.host(mac=reservation.mac, ip=reservation.ip, name=reservation.hostname or None))
+    """The <host> of <dhcp>."""
+    return serialize(E.host(mac=reservation.mac, ip=reservation.ip, name=reservation.hostname))
 
 
 def parse_reservations(xml: str) -> list[Reservation]:
     """All reservations of a network."""
-    hosts = parse(xml).iterfind("./ip/dhcp/host[@mac][@ip]")
-    return [Reservation(mac=host.attrib["mac"], ip=host.attrib["ip"], hostname=host.get("name", "")) for host in hosts]
+    hosts = [host.attrib for host in parse(xml).iterfind("./ip/dhcp/host[@mac][@ip][@name]")]
+    return [Reservation(mac=host["mac"], ip=host["ip"], hostname=host["name"]) for host in hosts]
 
 
 def parse_gateway(xml: str) -> IPv4Interface | None:

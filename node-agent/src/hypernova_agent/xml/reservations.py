@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, auto
 
 from hypernova_agent.host import Reservation
@@ -28,18 +28,19 @@ class Update:
 def to_reserve(wanted: Reservation, current: Sequence[Reservation]) -> list[Update]:
     """The fewest updates after which the MAC is answered with the address; none when it is already.
 
-    libvirt refuses an entry that shares MAC, address or host name with another, and modifies the first that shares any.
-    MAC and address belong to one Instance, so whoever else has one of them is gone. But instances of two namespaces may
-    well share a host name: the later one does without, and learns its name from its config drive.
+    MAC, address and host name each belong to one guest, so whoever else has one of them is gone. (libvirt agrees: it
+    refuses to add an entry that shares any of them with another, and modifies the first that does.)
     """
-    outdated = [found for found in current if found.mac == wanted.mac or found.ip == wanted.ip]
-    if any(found.hostname == wanted.hostname for found in current if found not in outdated):
-        wanted = replace(wanted, hostname="")
+    outdated = [found for found in current if _share(found, wanted)]
     if outdated == [wanted]:
         return []
     if not outdated:
         return [Update(Command.ADD, wanted)]
     return [*(Update(Command.DELETE, found) for found in outdated[1:]), Update(Command.MODIFY, wanted)]
+
+
+def _share(one: Reservation, other: Reservation) -> bool:
+    return one.mac == other.mac or one.ip == other.ip or one.hostname == other.hostname
 
 
 def to_release(mac: str, current: Sequence[Reservation]) -> list[Update]:
