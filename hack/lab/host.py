@@ -81,7 +81,7 @@ class Host:
             if first:
                 libvirtd.seed_cache(self.path("/var/cache/libvirt"))
             libvirtd.configure(self.path("/etc/libvirt"), identity=str(self.folder))
-            spaces = Namespaces.create(f"lab-host:{self.folder}", self._record("init"))
+            spaces = Namespaces.create(f"lab-host:{self.folder}", self._record("init"), self._underlay.ties)
             spaces.run(
                 *("sh", "-s", self.name, str(self._underlay.hosts_file), str(self.folder), *self.PRIVATE),
                 timeout=20,

@@ -3,12 +3,14 @@
  * It must reap: QEMU daemonizes and so becomes a child of pid 1, and libvirt waits 40 s for each one that stays a zombie.
  *
  * Prints its pid as the starter sees it, then waits for one byte on stdin, so that the starter can write the pid down
- * first; a starter that dies before that leaves nothing behind. Ends only by SIGKILL, and takes all of the host with it.
+ * first; a starter that dies before that leaves nothing behind. The byte says when to end, and take all of the host with
+ * it: 's' only by SIGKILL; 't', tied, also when stdin closes, which it does however the starter ends.
  *
  * Needs no argument; what it is called is for people who read `ps`.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,11 +23,16 @@ static int fail(const char *what)
     return 1;
 }
 
+static void wake(int signal)
+{
+    (void)signal;
+}
+
 int main(void)
 {
     char go;
-    int got;
-    sigset_t child;
+    sigset_t child, none;
+    struct pollfd starter = {.fd = 0, .events = POLLIN};
 
     if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID) < 0)
         return fail("unshare");
@@ -37,9 +44,12 @@ int main(void)
         return 0;
     }
 
+    /* Blocked except inside ppoll: a child that ends just before it still wakes it. */
+    sigemptyset(&none);
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     sigprocmask(SIG_BLOCK, &child, NULL);
+    signal(SIGCHLD, wake);
     int null = open("/dev/null", O_RDWR);
     if (null < 0)
         return fail("/dev/null");
@@ -47,11 +57,12 @@ int main(void)
     dup2(null, 2);
     if (read(0, &go, 1) != 1)
         return 1;
-    dup2(null, 0);
     close(null);
+    nfds_t watched = go == 't';
     for (;;) {
         while (waitpid(-1, NULL, WNOHANG) > 0)
             ;
-        sigwait(&child, &got);
+        if (ppoll(&starter, watched, NULL, &none) > 0)
+            return 0;
     }
 }

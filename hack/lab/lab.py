@@ -19,7 +19,8 @@ _HIDDEN = ("/proc", "/run", "/sys", *Host.PRIVATE)
 class Lab:
     """Hosts that reach each other and nothing else. Any number of labs can be up at once, each in its folder.
 
-    `with Lab(folder) as lab:` takes the lab down at the end, whatever happens in between.
+    `with Lab(folder) as lab:` takes the lab down at the end of the block, and even when this program is killed in it.
+    Without `with`, hosts stay up until somebody calls `down`.
     """
 
     def __init__(self, folder: Path):
@@ -29,12 +30,16 @@ class Lab:
         self._underlay = Underlay(self.folder / ".lab")
 
     def __enter__(self) -> Self:
+        self._underlay.tie()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.down()
+        try:
+            self.down()
+        finally:
+            self._underlay.untie()
 
     @property
     def hosts(self) -> list[Host]:

@@ -28,13 +28,18 @@ class Namespaces:
     init: Process
 
     @classmethod
-    def create(cls, name: str, record: Path) -> Namespaces:
-        """New namespaces; their pid 1 is called `name` in `ps` and written to the file `record`.
+    def create(cls, name: str, record: Path, ties: list[int] | None) -> Namespaces:
+        """New namespaces.
 
-        The record is there before pid 1 lives on: a creator killed at any point leaves either a record or nothing.
+        Args:
+            name: what their pid 1 is called in `ps`.
+            record: the file it is written to, for `load`. That comes first: a creator killed at any point leaves
+                either a record or nothing.
+            ties: if given, gets a file descriptor; the namespaces end when it is closed, and so with this program.
         """
-        go_read, go_write = os.pipe()
-        with open(go_read, "rb") as stdin, open(go_write, "wb", buffering=0) as go:
+        go_read, go = os.pipe()
+        with open(go_read, "rb") as stdin, contextlib.ExitStack() as untied:
+            untied.callback(os.close, go)
             starter = subprocess.run(
                 [name],
                 executable=_init_program(),
@@ -48,7 +53,12 @@ class Namespaces:
                 raise LabError(f"can't make namespaces (root is needed): {starter.stderr.strip()}")
             init = Process.of(int(starter.stdout))
             init.save(record)
-            go.write(b"\n")
+            if ties is None:
+                os.write(go, b"s")
+            else:
+                os.write(go, b"t")
+                untied.pop_all()
+                ties.append(go)
         return cls(init)
 
     @classmethod

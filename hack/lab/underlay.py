@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,8 @@ class Underlay:
         self._folder = folder
         self.hosts_file = folder / "hosts"
         """/etc/hosts of every host."""
+        self.ties: list[int] | None = None
+        """File descriptors on which namespaces made by this program depend; None: they outlive it."""
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -65,6 +68,16 @@ class Underlay:
             raise LabError("the lab is down")
         _ip(switch, f"link set {_port(number)} {'up' if up else 'down'}")
 
+    def tie(self) -> None:
+        """Let what this program powers on from now on end with it, however it ends."""
+        self.ties = []
+
+    def untie(self) -> None:
+        """Close what `tie` opened; ends what is still up by it."""
+        for tie in self.ties or []:
+            os.close(tie)
+        self.ties = None
+
     def down(self) -> None:
         """End it, cables included. Does nothing if it is not there. Needs the lock."""
         switch = self._namespaces()
@@ -75,7 +88,7 @@ class Underlay:
         return Namespaces.load(self._folder / "init")
 
     def _create(self) -> Namespaces:
-        switch = Namespaces.create(f"lab-underlay:{self._folder.parent}", self._folder / "init")
+        switch = Namespaces.create(f"lab-underlay:{self._folder.parent}", self._folder / "init", self.ties)
         _ip(switch, "link add br0 type bridge", "link set br0 up")
         return switch
 

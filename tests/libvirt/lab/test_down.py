@@ -97,27 +97,36 @@ def test_up_after_up_was_killed_on_its_way(lab: Lab, at: str) -> None:
 
 
 @pytest.mark.usefixtures("machine")
-def test_an_interrupted_block_takes_the_lab_down(tmp_path: Path) -> None:
-    script = """
-import sys, time
-from pathlib import Path
-from hack.lab import Lab
-with Lab(Path(sys.argv[1])) as lab:
-    lab.up("host-a")
-    print("up", flush=True)
-    time.sleep(600)
-"""
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda by: by.name)
+def test_a_block_takes_the_lab_down_however_its_program_ends(lab: Lab, by: signal.Signals) -> None:
+    script = "\n".join(
+        (
+            "import sys, time",
+            "from pathlib import Path",
+            "from hack.lab import Lab",
+            "with Lab(Path(sys.argv[1])) as lab:",
+            "    lab.up('host-a')",
+            "    print('up', flush=True)",
+            "    time.sleep(600)",
+        )
+    )
     program = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, "-c", script, str(lab.folder)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     with program:
         assert program.stdout
         assert program.stdout.readline() == "up\n"
-        (init, _) = Lab(tmp_path).host("host-a").processes()
-        program.send_signal(signal.SIGINT)
+        inside = lab.host("host-a").processes()
+        assert len(inside) == 2
+        program.send_signal(by)
         assert program.wait(30) != 0
-    assert not init.alive
-    assert processes_of(Lab(tmp_path)) == []
+    eventually(lambda: not any(process.alive for process in inside), "the host to end")
+    eventually(lambda: not processes_of(lab), "the underlay to end")
+
+
+def test_without_a_block_hosts_outlive_the_program_that_powered_them_on(lab: Lab) -> None:
+    subprocess.run([sys.executable, "-m", "hack.lab", "up", str(lab.folder), "host-a"], check=True, timeout=60)
+    assert len(lab.host("host-a").pids()) == 2
 
 
 def test_a_power_cut_of_a_stopped_host_does_not_hang(lab: Lab) -> None:
