@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import sys
 import urllib.error
@@ -75,6 +76,11 @@ class Stack:
         port = self._port("files")
         arguments = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(folder), str(port)]
         return self._process("files", arguments, lambda: _listens(port)), f"http://127.0.0.1:{port}"
+
+    def overcommit(self, node: str, *, cpu: int) -> None:
+        """Let a host take that many virtual CPUs for each of its own; its agent has made the Hypervisor by now."""
+        patch = json.dumps({"spec": {"overcommit": {"cpu": cpu}}})
+        self.cluster.kubectl("patch", "hypervisor", node, "--type=merge", f"--patch={patch}")
 
     def console_log(self, node: str, uid: str) -> str:
         """What an Instance's guest has written to its serial port; empty when it has none."""

@@ -82,6 +82,7 @@ async def main() -> None:
         files, url = stack.file_server(images.boot_sector.parent)
         for component in (files, stack.operator(), stack.agent(NODE)):
             component.start()
+        stack.overcommit(NODE, cpu=64)  # boot sectors halt most of the time: a hundred fit any machine
         async with await Client.connect(stack.cluster.kubeconfig, component="bench") as client:
             cloud = Cloud(client, f"{url}/{images.boot_sector.name}", images.boot_sector_sha256)
             await cloud.prepare()

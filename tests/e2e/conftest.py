@@ -27,8 +27,12 @@ def _user(stack: Stack) -> User:
     images = guest.build()
     files, url = stack.file_server(images.qcow2.parent)
     files.start()
+    for component in (stack.operator(), *(stack.agent(node) for node in NODES)):
+        component.start()
     user = User(stack, url, images)
     user.prepare()
+    for node in NODES:
+        stack.overcommit(node, cpu=64)
     return user
 
 

@@ -62,7 +62,7 @@ def test_an_instance_created_stopped_never_runs_until_it_is_asked_to(user: User)
     user.wait("web-1", "Running")
 
 
-def test_twenty_instances_at_once_run_on_addresses_of_their_own_and_are_deleted_with_their_namespace(
+def test_twenty_instances_at_once_run_on_both_hosts_with_addresses_of_their_own(
     user: User,
 ) -> None:
     names = [f"web-{i}" for i in range(20)]

@@ -110,7 +110,7 @@ class User:
         found = []
         for host in self.stack.lab.hosts:
             found += [path.name for path in host.path(POOL).glob(f"*{uid}*")]
-            found += [path.name for path in host.path("/etc/libvirt/qemu").rglob("*.xml") if uid in path.read_text()]
+            found += [path.name for path in host.path("/etc/libvirt/qemu").glob("*.xml") if uid in path.read_text()]
             for address in instance["status"]["addresses"]:
                 networks = host.path("/etc/libvirt/qemu/networks").glob("*.xml")
                 found += [path.name for path in networks if address["mac"] in path.read_text()]
