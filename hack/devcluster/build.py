@@ -108,7 +108,7 @@ def _compile(recipe: Recipe, folder: Path) -> None:
                     complaints.append(line)
                     continue
                 compiled += 1
-                progress.update(f"compiled {compiled} of {total} packages")
+                progress.update(f"compiled {compiled} of at most {total} packages")
         except BaseException:
             go.send_signal(signal.SIGINT)  # lets go remove its work folder
             raise

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,6 +19,7 @@ from .admin import Admin
 from .build import build
 from .components import API_SERVER, COMMAND_LINES, CONTROLLERS, ETCD, api_url
 from .errors import ClusterError
+from .guard import guarded
 from .layout import Layout, Ports
 from .locking import locked
 from .ports import reserved
@@ -35,24 +36,25 @@ class Cluster:
     """One cluster, independent of any other: own folder, ports, keys and processes.
 
     Making the object starts nothing, and any number of objects and processes may speak of the same folder. As a
-    context manager it is up inside the block, and deleted with its data at the end.
+    context manager it is up inside the block, and deleted with its data at the end, even when this program is killed.
     """
 
     def __init__(self, folder: Path) -> None:
         self._layout = Layout(folder.absolute())
+        self._block = ExitStack()
 
     def __enter__(self) -> Self:
-        try:
+        with ExitStack() as block:
+            block.enter_context(guarded(self.folder))
+            block.callback(self.delete)
             self.up()
-        except BaseException:
-            self.delete()
-            raise
+            self._block = block.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.delete()
+        self._block.close()
 
     def up(self) -> None:
         """Makes the cluster if it is new, starts what does not run, and returns when all is ready (about 4 s).

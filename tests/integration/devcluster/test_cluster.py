@@ -129,6 +129,19 @@ def test_down_cleans_up_after_an_up_that_was_killed_half_way(lonely: Cluster) ->
     assert set(lonely.pids) == {ETCD, API_SERVER, CONTROLLERS}
 
 
+def test_a_with_block_leaves_nothing_when_its_program_is_killed(tmp_path: Path) -> None:
+    folder = tmp_path / "orphan"
+    program = os.fork()
+    if program == 0:
+        with Cluster(folder):
+            signal.pause()
+    wait_until(lambda: API_SERVER in Cluster(folder).pids, seconds=60, what="the API server")
+    os.kill(program, signal.SIGKILL)
+    os.waitpid(program, 0)
+    wait_until(lambda: not folder.exists(), seconds=60, what="the guard")
+    assert list(running(folder)) == []
+
+
 def test_delete_leaves_nothing_even_of_a_cluster_that_never_was_up(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path / "never")
     cluster.delete()
