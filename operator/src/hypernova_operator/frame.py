@@ -57,7 +57,7 @@ class Frame:
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=login.tls),
             cookie_jar=aiohttp.DummyCookieJar(),
-            middlewares=[_authorization(login)],
+            middlewares=[_as(login)],
             proxy=login.proxy,
         )
         return kopf.AiohttpSession(server=login.server, aiohttp_session=session)
@@ -108,12 +108,13 @@ def _stopper(on_stop: Callable[[], Awaitable[None]]) -> Any:
     return stop
 
 
-def _authorization(login: Login) -> aiohttp.ClientMiddlewareType:
-    """A token as it is now, for each request: a service account's changes while we run."""
+def _as(login: Login) -> aiohttp.ClientMiddlewareType:
+    """What each request shows and expects. A service account's token changes while we run."""
 
-    async def authorize(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    async def send(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        request.server_hostname = login.server_name
         if authorization := await login.authorization():
             request.headers["Authorization"] = authorization
         return await handler(request)
 
-    return authorize
+    return send
