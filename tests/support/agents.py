@@ -1,12 +1,12 @@
 """A node with a real agent process, and what a user and the operator would do to Instances on it."""
 
 import itertools
+import os
 import re
 import signal
 import sys
 import urllib.request
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from hypernova_api.meta import FINALIZER
 from hypernova_kube.client import Client
 from hypernova_kube.errors import NotFound
 from hypernova_kube.resources import Object
-from support.builders import a_condition, an_instance
+from support.builders import AN_ED25519_KEY, a_condition, an_instance
 from support.waiting import eventually_async
 
 from hack.devcluster import Cluster
@@ -87,32 +87,38 @@ class Node:
     # What a user and the operator do
 
     async def create(
-        self, name: str, image: BootImage, *, disk: str = "0", memory: str = "16Mi", **spec: Any
+        self,
+        name: str,
+        image: BootImage,
+        *,
+        disk: str = "0",
+        memory: str = "16Mi",
+        multicast: bool = False,
+        **spec: Any,
     ) -> Object:
-        """An Instance as it is after binding to this node; the operator's one status write is made here."""
-        created = await self.client.create(INSTANCES, an_instance(name, self.namespace, finalizers=[FINALIZER], **spec))
-        return await self.bind(created, image, disk=disk, memory=memory)
+        """An Instance as it is after binding to this node: the operator's one status write is made here.
 
-    async def bind(self, created: Object, image: BootImage, *, disk: str, memory: str) -> Object:
+        Args:
+            name: of the Instance.
+            image: what it boots.
+            disk: the flavor's root disk; 0 is as large as the image.
+            memory: the flavor's memory.
+            multicast: gives it a MAC that no network card can have, which libvirt refuses.
+            spec: fields of the spec, by their names on the wire.
+        """
+        await self.client.create(INSTANCES, an_instance(name, self.namespace, finalizers=[FINALIZER], **spec))
         number = next(_addresses)
+        mac = f"{'53' if multicast else '52'}:54:00:00:{number // 256:02x}:{number % 256:02x}"
         status = {
             "phase": "Pending",
             "nodeName": self.name,
             "flavor": {"name": "m1.tiny", "vcpus": 1, "memory": memory, "rootDisk": disk},
             "image": image.bound(),
-            "keyPairs": [],
-            "addresses": [
-                {
-                    "network": "default",
-                    "ip": f"10.60.{number // 250}.{number % 250}",
-                    "mac": f"52:54:00:00:{number // 256:02x}:{number % 256:02x}",
-                }
-            ],
+            "keyPairs": [{"name": "ops", "publicKey": AN_ED25519_KEY}],
+            "addresses": [{"network": "default", "ip": f"10.60.{number // 250}.{number % 250}", "mac": mac}],
             "conditions": [a_condition("Scheduled")],
         }
-        return await self.client.patch(
-            INSTANCES, created["metadata"]["name"], {"status": status}, self.namespace, subresource="status"
-        )
+        return await self.client.patch(INSTANCES, name, {"status": status}, self.namespace, subresource="status")
 
     async def edit(self, name: str, **spec: Any) -> Object:
         return await self.client.patch(INSTANCES, name, {"spec": spec}, self.namespace)
@@ -171,8 +177,6 @@ class Node:
 
     def kill_guest(self, uid: str) -> None:
         (pid,) = self.qemus(uid)
-        import os
-
         os.kill(pid, signal.SIGKILL)
 
     def domains(self) -> str:
@@ -233,9 +237,6 @@ def make_node(
     with reserved(1) as (port,):
         pass
     return Node(name, cluster, client, host, folder, namespace, port, flags)
-
-
-NodeFactory = Callable[..., Node]
 
 
 def _command_line(pid: int) -> str:

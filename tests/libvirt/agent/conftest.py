@@ -36,6 +36,16 @@ async def own_node(
 
 
 @pytest.fixture
+async def broken_api_node(own_cluster: Cluster, own_host: Host, tmp_path: Path) -> AsyncIterator[Node]:
+    """A host and an API server of the test's own, and the agent between them."""
+    async with await Client.connect(own_cluster.kubeconfig, component="test") as client:
+        node = make_node(own_cluster, client, own_host, tmp_path, "default")
+        node.agent.start()
+        yield node
+        node.agent.stop()
+
+
+@pytest.fixture
 def boot_image(image_server: ImageServer, guest: Guest) -> BootImage:
     """One boot sector that prints a line a second."""
     return BootImage(image_server.add("boot.raw", guest.boot_sector), guest.boot_sector_sha256)
