@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hypernova_agent.reconcile import INSTANCES
+from hypernova_agent.registration import HYPERVISORS
 from hypernova_api.meta import FINALIZER
 from hypernova_kube.client import Client
 from hypernova_kube.errors import NotFound
@@ -84,6 +85,12 @@ class Node:
             ready_seconds=_READY_SECONDS,
         )
 
+    async def start(self) -> None:
+        """Start the agent, and let its host take far more guests than a small machine's CPUs would."""
+        self.agent.start()
+        await eventually_async(self.hypervisor, "the Hypervisor")
+        await self.client.patch(HYPERVISORS, self.name, {"spec": {"overcommit": {"cpu": 64.0}}})
+
     # What a user and the operator do
 
     async def create(
@@ -133,6 +140,11 @@ class Node:
             return await self.client.get(INSTANCES, name, self.namespace)
         except NotFound:
             return None
+
+    async def hypervisor(self) -> Object | None:
+        """The node's Hypervisor, once it tells what there is to give out."""
+        found = (await self.client.list(HYPERVISORS, field_selector=f"metadata.name={self.name}")).items
+        return found[0] if found and "allocatable" in found[0].get("status", {}) else None
 
     async def shows(self, name: str, phase: str, reason: str = "", *, message: str = "", seconds: float = 40) -> Object:
         """Wait until an Instance shows a phase, a reason and a message that contains a text; the object then."""

@@ -17,7 +17,7 @@ from hack.lab import Host
 async def node(cluster: Cluster, client: Client, host: Host, namespace: str, tmp_path: Path) -> AsyncIterator[Node]:
     """The shared host with an agent for this test."""
     node = make_node(cluster, client, host, tmp_path, namespace)
-    node.agent.start()
+    await node.start()
     yield node
     node.agent.stop()
     host.run("sh", "-c", "for uuid in $(virsh list --all --uuid); do virsh destroy $uuid; virsh undefine $uuid; done")
@@ -30,7 +30,7 @@ async def own_node(
 ) -> AsyncIterator[Node]:
     """A host of the test's own, with its agent."""
     node = make_node(cluster, client, own_host, tmp_path, namespace)
-    node.agent.start()
+    await node.start()
     yield node
     node.agent.stop()
 
@@ -40,7 +40,7 @@ async def broken_api_node(own_cluster: Cluster, own_host: Host, tmp_path: Path) 
     """A host and an API server of the test's own, and the agent between them."""
     async with await Client.connect(own_cluster.kubeconfig, component="test") as client:
         node = make_node(own_cluster, client, own_host, tmp_path, "default")
-        node.agent.start()
+        await node.start()
         yield node
         node.agent.stop()
 

@@ -36,9 +36,8 @@ def with_data_file(folder: Path) -> bytes:
 
 def encrypted(folder: Path) -> bytes:
     secret = ("--object", "secret,id=key,data=secret")
-    return qemu_img(
-        folder / "luks.qcow2", *secret, "-o", "encrypt.format=luks,encrypt.key-secret=key", "luks.qcow2", "64M"
-    )
+    options = ("-o", "encrypt.format=luks,encrypt.key-secret=key")
+    return qemu_img(folder / "luks.qcow2", *secret, *options, "luks.qcow2", "64M")
 
 
 def too_large(folder: Path) -> bytes:

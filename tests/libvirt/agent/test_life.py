@@ -138,16 +138,12 @@ async def test_what_libvirt_refuses_is_shown_and_tried_again_and_others_go_on(
 
 
 async def test_the_node_has_a_hypervisor_and_a_lease(node: Node) -> None:
-    async def registered() -> bool:
-        hypervisors = await node.client.list(HYPERVISORS, field_selector=f"metadata.name={node.name}")
-        return bool(hypervisors.items) and "allocatable" in hypervisors.items[0].get("status", {})
-
-    await eventually_async(registered, "the Hypervisor")
-    hypervisor = await node.client.get(HYPERVISORS, node.name)
+    hypervisor = await node.hypervisor()
+    assert hypervisor is not None
     assert ready_of(hypervisor)["status"] == "True"
     assert hypervisor["status"]["domainType"] == "qemu"
     assert hypervisor["status"]["capacity"]["vcpus"] >= 1
-    assert hypervisor["spec"] == {"maintenance": False}
+    assert hypervisor["spec"] == {"maintenance": False, "overcommit": {"cpu": 64, "disk": 1, "memory": 1}}
     lease = await node.client.get(LEASES, f"hypervisor-{node.name}", NAMESPACE)
     assert lease["spec"]["holderIdentity"] == node.name
     assert lease["spec"]["leaseDurationSeconds"] == 40
@@ -156,8 +152,9 @@ async def test_the_node_has_a_hypervisor_and_a_lease(node: Node) -> None:
 
 async def test_more_than_the_host_has_is_refused_until_there_is_room(node: Node, boot_image: BootImage) -> None:
     await node.client.patch(HYPERVISORS, node.name, {"spec": {"overcommit": {"cpu": 1.0}}})
-    vcpus = (await node.client.get(HYPERVISORS, node.name))["status"]["allocatable"]["vcpus"]
-    names = [f"web-{number}" for number in range(vcpus)]
+    hypervisor = await node.hypervisor()
+    assert hypervisor is not None
+    names = [f"web-{number}" for number in range(hypervisor["status"]["allocatable"]["vcpus"])]
     for name in names:
         await node.create(name, boot_image, terminationGracePeriodSeconds=0)
     for name in names:
