@@ -101,9 +101,8 @@ def _compile(recipe: Recipe, folder: Path) -> None:
     compiled = 0
     complaints: deque[str] = deque(maxlen=30)
     with subprocess.Popen(command, cwd=SOURCE, env=os.environ | ENVIRONMENT, stderr=subprocess.PIPE, text=True) as go:
-        assert go.stderr is not None  # noqa: S101 - for mypy: stderr=PIPE gives one
         try:
-            for line in go.stderr:
+            for line in go.stderr or ():
                 if " " in line or ":" in line:  # not a package's path, so a message
                     complaints.append(line)
                     continue
