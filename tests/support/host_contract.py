@@ -413,6 +413,7 @@ class HostContract:
         assert await subject.host.read(name, offset=3, limit=4) == b"3456"
         assert await subject.host.read(name, offset=8, limit=4) == b"89"
         assert await subject.host.read(name, offset=10, limit=4) == b""
+        assert await subject.host.read(name, offset=3, limit=0) == b""
         assert await subject.host.read(name, offset=99, limit=4) == b""
 
     async def test_a_volume_that_is_not_there_can_be_deleted_but_not_read(self, subject: Subject) -> None:

@@ -1,15 +1,19 @@
 """What only real libvirt does to its clients."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 from hypernova_agent.host import DomainState, HostUnreachable
 from hypernova_agent.libvirt import opening
 from support.host_contract import Faucet
+from support.libvirt_subject import BreakableHost
 from support.waiting import eventually_async
 
 
-async def test_a_libvirtd_that_hangs_is_noticed_and_found_again(breakable, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_libvirtd_that_hangs_is_noticed_and_found_again(
+    breakable: BreakableHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A loss by keep-alive: nothing is closed, no answer comes."""
     monkeypatch.setattr(opening, "KEEPALIVE_SECONDS", 1)
     monkeypatch.setattr(opening, "OPEN_TIMEOUT", 1.0)
@@ -37,7 +41,29 @@ async def test_a_libvirtd_that_hangs_is_noticed_and_found_again(breakable, monke
     assert "image2.raw" not in await subject.volume_names()
 
 
-async def test_domains_are_as_they_were_after_every_one_of_many_losses(breakable) -> None:
+async def test_every_call_under_way_ends_when_libvirtd_is_killed(breakable: BreakableHost) -> None:
+    subject = breakable.subject
+    calls = [subject.host.domains, subject.host.facts, subject.host.volumes, subject.host.reservations] * 3
+    rounds = 0
+
+    async def again_and_again(call: Callable[[], Awaitable[object]]) -> None:
+        nonlocal rounds
+        while True:
+            await call()
+            rounds += 1
+
+    callers = [asyncio.create_task(again_and_again(call)) for call in calls]
+
+    async def busy() -> bool:
+        return rounds > 10 * len(calls)
+
+    await eventually_async(busy, "calls to be under way")
+    breakable.lose()
+    outcomes = await asyncio.gather(*callers, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [HostUnreachable] * len(calls)
+
+
+async def test_domains_are_as_they_were_after_every_one_of_many_losses(breakable: BreakableHost) -> None:
     subject = breakable.subject
     uid = await subject.running()
     (qemu,) = breakable.qemus(uid)
@@ -54,7 +80,7 @@ async def test_domains_are_as_they_were_after_every_one_of_many_losses(breakable
     assert breakable.qemus(uid) == [qemu]
 
 
-async def test_after_a_power_cut_pool_network_and_domains_are_there_again(breakable) -> None:
+async def test_after_a_power_cut_pool_network_and_domains_are_there_again(breakable: BreakableHost) -> None:
     subject, lab_host = breakable.subject, breakable.lab_host
     uid = await subject.running()
     lab_host.power_cut()

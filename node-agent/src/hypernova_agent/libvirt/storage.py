@@ -31,6 +31,9 @@ def ensure(virt: libvirt.virConnect, wanted: DirectoryPool) -> str:
 
     Returns:
         The path of its volumes: a pool that exists is taken as it is.
+
+    Raises:
+        HostError: it exists, and isn't one of files.
     """
     try:
         pool = virt.storagePoolLookupByName(wanted.name)
@@ -38,12 +41,15 @@ def ensure(virt: libvirt.virConnect, wanted: DirectoryPool) -> str:
         if not says(error, libvirt.VIR_ERR_NO_STORAGE_POOL):
             raise
         pool = virt.storagePoolDefineXML(pool_xml(wanted))
+    path = parse_pool_path(pool.XMLDesc())
+    if path is None:
+        raise HostError(f"libvirt's pool {wanted.name} is none of files: guests' disks need a pool of type dir or fs")
     if not pool.isActive():
         pool.create(libvirt.VIR_STORAGE_POOL_CREATE_WITH_BUILD)
     pool.setAutostart(1)
     pool.refresh()
     _sweep(pool)
-    return parse_pool_path(pool.XMLDesc())
+    return path
 
 
 def volumes(virt: libvirt.virConnect, pool_name: str) -> list[Volume]:
@@ -86,6 +92,8 @@ def read(virt: libvirt.virConnect, pool_name: str, name: str, *, offset: int, li
     found = lookup(virt.storagePoolLookupByName(pool_name), name)
     if found is None:
         raise HostError(f"no volume {name} to read")
+    if limit <= 0:
+        return b""  # libvirt takes 0 for no limit
     stream = virt.newStream()
     found.download(stream, offset, limit)
     data = bytearray()

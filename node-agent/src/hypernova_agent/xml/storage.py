@@ -71,12 +71,9 @@ def volume_xml(volume: RawVolume | OverlayVolume) -> str:
     return serialize(volume.xml())
 
 
-def parse_pool_path(xml: str) -> str:
-    """Where the pool's volumes are on the host."""
-    path = parse(xml).findtext("./target/path")
-    if not path:
-        raise ValueError("the pool has no path: it is none of files")
-    return path
+def parse_pool_path(xml: str) -> str | None:
+    """Where the pool's volumes are on the host; None for a pool that has no folder, as of a network block device."""
+    return parse(xml).findtext("./target/path")
 
 
 def parse_volume(xml: str) -> Volume:

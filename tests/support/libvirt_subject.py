@@ -1,0 +1,38 @@
+"""Real libvirt as a host that tests may harm."""
+
+import os
+import signal
+from pathlib import Path
+
+from support.host_contract import Subject
+
+from hack.lab import Host
+
+
+class BreakableHost:
+    """A lab host of the test's own, and the agent's view of it."""
+
+    def __init__(self, lab_host: Host, subject: Subject) -> None:
+        self.lab_host = lab_host
+        self.subject = subject
+
+    def kill_guest(self, uid: str) -> None:
+        (qemu,) = self.qemus(uid)
+        os.kill(qemu, signal.SIGKILL)
+
+    def lose(self) -> None:
+        self.lab_host.kill_libvirtd()
+
+    def recover(self) -> None:
+        self.lab_host.start_libvirtd()
+
+    def qemus(self, uid: str) -> list[int]:
+        """The pids of the QEMUs that run this domain."""
+        return [pid for pid in self.lab_host.pids() if f"uuid {uid}" in _command_line(pid)]
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""  # it ended meanwhile
