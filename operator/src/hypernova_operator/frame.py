@@ -80,6 +80,8 @@ def _settings() -> kopf.OperatorSettings:
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 5
     settings.networking.error_backoffs = _Backoffs()
+    # kopf keeps a task for each object until nothing has happened to it for so long; ours have nothing to wait for.
+    settings.queueing.idle_timeout = 0.5
     settings.queueing.exit_timeout = 0.5
     # Nothing of these may ever be seen on an object; if it is, it shall say whose it is.
     settings.persistence.finalizer = f"{GROUP}/operator"
