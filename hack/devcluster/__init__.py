@@ -10,6 +10,6 @@
 from .build import build
 from .cluster import Cluster
 from .errors import ClusterError
-from .install import install
+from .install import install, wait_installed
 
-__all__ = ["Cluster", "ClusterError", "build", "install"]
+__all__ = ["Cluster", "ClusterError", "build", "install", "wait_installed"]

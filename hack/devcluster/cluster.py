@@ -45,7 +45,7 @@ class Cluster:
 
     def __enter__(self) -> Self:
         with ExitStack() as block:
-            block.enter_context(guarded(self.folder))
+            block.enter_context(guarded("hack.devcluster", "delete", str(self.folder)))
             block.callback(self.delete)
             self.up()
             self._block = block.pop_all()

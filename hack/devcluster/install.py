@@ -53,6 +53,16 @@ def install(cluster: Cluster) -> None:
     for template in sorted((REPOSITORY / "charts/hypernova/templates").glob("*rbac*.yaml")):
         manifest = template.read_text().replace("{{ .Release.Namespace }}", NAMESPACE)
         cluster.kubectl("apply", "--filename=-", input=manifest)
+    wait_installed(cluster)
+
+
+def wait_installed(cluster: Cluster) -> None:
+    """Returns when kinds are served and policies in force, which takes a restarted API server some seconds too.
+
+    Raises:
+        ClusterError: they are not in time.
+    """
+    admin = cluster.admin
     kinds = _defined(admin)
     names = {(kind.version, kind.resource) for kind in kinds}
     wait_until(lambda: names <= _discovered(admin), seconds=SERVED_SECONDS, what=f"discovery of {names}")

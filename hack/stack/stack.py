@@ -8,11 +8,13 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from hack.devcluster import Cluster, install
+from hack.devcluster import Cluster, install, wait_installed
+from hack.devcluster.guard import guarded
 from hack.devcluster.ports import reserved
 from hack.devcluster.process import Component, end, running
 from hack.lab import Lab
@@ -27,27 +29,36 @@ READY_SECONDS = 60.0
 class Stack:
     """Control plane, hosts, operators, agents and a file server for images; each part is a process of this machine.
 
-    Any program that opens the same folder sees the same stack. As a context manager it is down, and its folder's
-    cluster and hosts are gone, at the end of the block.
+    Any program that opens the same folder sees the same stack. As a context manager it is down at the end of the block,
+    even when this program is killed in it.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         self.cluster = Cluster(self.folder / "cluster")
         self.lab = Lab(self.folder / "lab")
+        self._block = ExitStack()
 
     def __enter__(self) -> Self:
+        self._block.enter_context(guarded("hack.stack", str(self.folder)))
+        self._block.callback(self.down)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.down()
+        self._block.close()
 
     def start_cluster(self) -> None:
         """The control plane, with our kinds, policies and rights installed."""
         self.cluster.up()
         install(self.cluster)
+
+    def restart_apiserver(self) -> None:
+        """Kill the API server and start it again; returns when it takes our kinds again."""
+        self.cluster.stop_apiserver(kill=True)
+        self.cluster.start_apiserver()
+        wait_installed(self.cluster)
 
     def start_host(self, node: str) -> None:
         """A host with its libvirtd, and a Node of its name that is labelled as a hypervisor."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from support.user import User
 
 from hack import guest
 from hack.stack import Stack
+from support.user import User
 
 NODES = ("node-a", "node-b")
 

@@ -7,11 +7,20 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 MINUTES = 60.0
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a path so short that libvirt's socket fits below it."""
+    with tempfile.TemporaryDirectory(prefix="hn-") as folder:
+        yield Path(folder)
 
 
 def demo(verb: str, folder: Path) -> subprocess.Popen[str]:
@@ -43,11 +52,11 @@ def networks() -> set[str]:
     }
 
 
-def test_the_demo_boots_a_guest_twice_in_a_row_says_what_to_try_and_leaves_nothing(tmp_path: Path) -> None:
+def test_the_demo_boots_a_guest_twice_in_a_row_says_what_to_try_and_leaves_nothing(folder: Path) -> None:
     before = networks()
     try:
         for _ in range(2):
-            with demo("up", tmp_path) as up:
+            with demo("up", folder) as up:
                 output, _ = up.communicate(timeout=5 * MINUTES)
             assert up.returncode == 0, output
             assert "HYPERNOVA-GUEST READY hostname=hello" in output
@@ -55,17 +64,17 @@ def test_the_demo_boots_a_guest_twice_in_a_row_says_what_to_try_and_leaves_nothi
             assert "Running" in output
             assert "export KUBECONFIG=" in output
     finally:
-        with demo("down", tmp_path) as down:
+        with demo("down", folder) as down:
             output, _ = down.communicate(timeout=MINUTES)
     assert down.returncode == 0, output
-    assert traces(tmp_path) == []
+    assert traces(folder) == []
     assert networks() == before
 
 
 @pytest.mark.parametrize("stage", ["test guest", "control plane", "host node-a", "operator, node agent"])
-def test_a_demo_interrupted_after_any_stage_cleans_up_by_itself(tmp_path: Path, stage: str) -> None:
+def test_a_demo_interrupted_after_any_stage_cleans_up_by_itself(folder: Path, stage: str) -> None:
     before = networks()
-    with demo("up", tmp_path) as up:
+    with demo("up", folder) as up:
         assert up.stdout
         for line in up.stdout:
             if line.startswith(f"==> {stage}:"):
@@ -73,5 +82,5 @@ def test_a_demo_interrupted_after_any_stage_cleans_up_by_itself(tmp_path: Path, 
                 break
         output, _ = up.communicate(timeout=2 * MINUTES)
     assert up.returncode == 130, output
-    assert traces(tmp_path) == []
+    assert traces(folder) == []
     assert networks() == before

@@ -21,8 +21,7 @@ def test_no_restart_of_agent_libvirtd_operator_or_api_server_restarts_a_guest(us
     host.start_libvirtd()
     stack.operator().stop(kill=True)
     stack.operator().start()
-    stack.cluster.stop_apiserver(kill=True)
-    stack.cluster.start_apiserver()
+    stack.restart_apiserver()
 
     # All parts work again, which another Instance on the same host shows ...
     user.kubectl(

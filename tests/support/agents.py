@@ -11,6 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hack.devcluster import Cluster
+from hack.devcluster.install import NAMESPACE
+from hack.devcluster.ports import reserved
+from hack.devcluster.process import Component
+from hack.lab import Host
 from hypernova_agent.reconcile import INSTANCES
 from hypernova_agent.registration import HYPERVISORS
 from hypernova_api.meta import FINALIZER
@@ -19,12 +24,6 @@ from hypernova_kube.errors import NotFound
 from hypernova_kube.resources import Object
 from support.builders import AN_ED25519_KEY, a_condition, an_instance
 from support.waiting import eventually_async
-
-from hack.devcluster import Cluster
-from hack.devcluster.install import NAMESPACE
-from hack.devcluster.ports import reserved
-from hack.devcluster.process import Component
-from hack.lab import Host
 
 POOL = "/var/lib/libvirt/hypernova"
 _READY_SECONDS = 60.0

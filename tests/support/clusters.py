@@ -6,9 +6,9 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from hypernova_kube.client import Client
 
 from hack.devcluster import Cluster, install
+from hypernova_kube.client import Client
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,12 @@ import json
 import re
 from pathlib import Path
 
-import libvirt
 import pycdlib
-from support.waiting import eventually
 
+import libvirt
 from hack.guest.command import run
 from hack.lab import Host
+from support.waiting import eventually
 
 IMAGES = "/var/lib/libvirt/images"
 MAC = "52:54:00:00:00:01"

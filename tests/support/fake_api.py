@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 from hypernova_kube.errors import AlreadyExists, Conflict, NotFound
 from hypernova_kube.metrics import Metrics
 from hypernova_kube.resources import Key, Object, Resource, key_of
-from prometheus_client import CollectorRegistry
 
 
 @dataclass(frozen=True)

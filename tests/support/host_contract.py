@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import pytest
+
 from hypernova_agent.host import (
     Domain,
     DomainState,

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.image_server import ImageServer, running
 
 from hack.guest import Guest, build
 from hack.lab import Host, Lab
+from support.image_server import ImageServer, running
 
 
 @pytest.fixture(scope="session")

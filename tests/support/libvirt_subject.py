@@ -4,9 +4,8 @@ import os
 import signal
 from pathlib import Path
 
-from support.host_contract import Subject
-
 from hack.lab import Host
+from support.host_contract import Subject
 
 
 class BreakableHost:

@@ -15,6 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from hack.devcluster import Cluster
+from hack.devcluster.install import NAMESPACE
+from hack.devcluster.ports import reserved
+from hack.devcluster.process import Component
 from hypernova_api.flavor import Flavor
 from hypernova_api.hypervisor import LEASE_PREFIX, Hypervisor
 from hypernova_api.image import Image
@@ -34,11 +38,6 @@ from support.builders import (
     an_instance,
 )
 from support.waiting import eventually_async
-
-from hack.devcluster import Cluster
-from hack.devcluster.install import NAMESPACE
-from hack.devcluster.ports import reserved
-from hack.devcluster.process import Component
 
 RESOURCES = {kind.kind: Resource.of(kind) for kind in (Flavor, Hypervisor, Image, Instance, KeyPair)} | {"Node": NODES}
 INSTANCES = RESOURCES["Instance"]

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from support.builders import a_flavor, an_image, an_instance
-from support.waiting import eventually
-
 from hack.guest import Guest
 from hack.stack import POOL, Stack
+from support.builders import a_flavor, an_image, an_instance
+from support.waiting import eventually
 
 LINUX = {"flavor": "tiny", "image": {"name": "linux"}}
 SECTOR = {"flavor": "sector", "image": {"name": "sector"}, "terminationGracePeriodSeconds": 0}

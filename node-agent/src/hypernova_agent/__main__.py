@@ -8,12 +8,6 @@ import os
 import signal
 import sys
 
-from hypernova_kube.client import Client
-from hypernova_kube.errors import KubeError
-from hypernova_kube.metrics import Metrics
-from hypernova_kube.process.logs import configure, get_logger
-from hypernova_kube.process.probes import Probes
-from hypernova_kube.process.settings import parse
 from prometheus_client import CollectorRegistry
 
 from hypernova_agent import names
@@ -24,6 +18,12 @@ from hypernova_agent.metrics import AgentMetrics
 from hypernova_agent.registration import AGENT_VERSION
 from hypernova_agent.settings import Settings
 from hypernova_agent.sync import Sync
+from hypernova_kube.client import Client
+from hypernova_kube.errors import KubeError
+from hypernova_kube.metrics import Metrics
+from hypernova_kube.process.logs import configure, get_logger
+from hypernova_kube.process.probes import Probes
+from hypernova_kube.process.settings import parse
 
 log = get_logger(__name__)
 

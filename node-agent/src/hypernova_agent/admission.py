@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hypernova_api.hypervisor import Overcommit, Resources
-
 from hypernova_agent.desired import Guest
 from hypernova_agent.sizes import size
+from hypernova_api.hypervisor import Overcommit, Resources
 
 
 @dataclass(frozen=True, slots=True)

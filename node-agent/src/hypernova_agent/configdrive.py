@@ -15,11 +15,11 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import pycdlib
-from hypernova_api.network import DEFAULT_NETWORK
 from pycdlib.dates import DirectoryRecordDate
 
 from hypernova_agent.desired import Guest
 from hypernova_agent.host import Owner
+from hypernova_api.network import DEFAULT_NETWORK
 
 LABEL = "config-2"
 

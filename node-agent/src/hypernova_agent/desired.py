@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from hypernova_api.instance import BoundImage, BoundKeyPair, Instance
-from hypernova_api.meta import FINALIZER
-
 from hypernova_agent.errors import BindingIncomplete, InstanceFault, UserDataUnavailable
 from hypernova_agent.host import Owner, Reservation
+from hypernova_api.instance import BoundImage, BoundKeyPair, Instance
+from hypernova_api.meta import FINALIZER
 
 PowerState = Literal["Running", "Stopped"]
 

@@ -10,12 +10,11 @@ import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from hypernova_kube.backoff import Backoff
-
 from hypernova_agent.admission import Claim
 from hypernova_agent.desired import Desired
 from hypernova_agent.host import DomainState
 from hypernova_agent.observed import Observed, Stopping
+from hypernova_kube.backoff import Backoff
 
 QUIET_SECONDS = 600.0
 """A guest that ran for so long is not in a crash loop: its next end counts as its first. (kubelet's ten minutes.)"""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from hypernova_api.instance import Phase
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from hypernova_api.instance import Phase
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 

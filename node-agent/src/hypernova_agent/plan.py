@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hypernova_api.instance import BoundImage
-
 from hypernova_agent import names
 from hypernova_agent.desired import Desired, Guest
 from hypernova_agent.host import Owner, Reservation
 from hypernova_agent.observed import Observed
+from hypernova_api.instance import BoundImage
 
 PRESS_AGAIN = 10.0
 """Seconds between presses of the power button: a guest that was still booting has missed the first. (Nova's too.)"""

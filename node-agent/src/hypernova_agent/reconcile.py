@@ -7,15 +7,6 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
-from hypernova_api.instance import Instance
-from hypernova_api.meta import FINALIZER
-from hypernova_kube.backoff import Backoff
-from hypernova_kube.client import Client
-from hypernova_kube.errors import Conflict, NotFound
-from hypernova_kube.events import EventRecorder
-from hypernova_kube.process.logs import get_logger
-from hypernova_kube.resources import Key, Object, Resource
-
 from hypernova_agent.admission import Claim, claim_of, refusal
 from hypernova_agent.desired import Desired, Guest, desired_of
 from hypernova_agent.errors import InstanceFault, OutOfResources
@@ -37,6 +28,14 @@ from hypernova_agent.plan import (
 )
 from hypernova_agent.status import Ended, Failed, Fetching, Outcome, Settled, Stopping, status_patch, verdict
 from hypernova_agent.view import View
+from hypernova_api.instance import Instance
+from hypernova_api.meta import FINALIZER
+from hypernova_kube.backoff import Backoff
+from hypernova_kube.client import Client
+from hypernova_kube.errors import Conflict, NotFound
+from hypernova_kube.events import EventRecorder
+from hypernova_kube.process.logs import get_logger
+from hypernova_kube.resources import Key, Object, Resource
 
 log = get_logger(__name__)
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+from hypernova_agent.host import HostFacts
 from hypernova_api.conditions import Condition, merge
 from hypernova_api.hypervisor import Cpu, DomainType, Hypervisor, HypervisorStatus, Overcommit, Resources, Versions
 from hypernova_api.quantity import Quantity
@@ -14,8 +15,6 @@ from hypernova_kube.client import Client
 from hypernova_kube.errors import AlreadyExists, Conflict
 from hypernova_kube.process.logs import get_logger
 from hypernova_kube.resources import Key, Object, Resource
-
-from hypernova_agent.host import HostFacts
 
 log = get_logger(__name__)
 

@@ -30,8 +30,7 @@ class Settings:
         default="512Mi", metadata={"doc": "Memory kept from Instances, for the host itself and QEMU's own."}
     )
 
-    probe_host: str = field(default="0.0.0.0", metadata={"doc": "Address of /healthz, /readyz and /metrics."})  # noqa: S104 - kubelet and Prometheus come from outside the Pod
-
+    probe_host: str = field(default="127.0.0.1", metadata={"doc": "Address of /healthz, /readyz and /metrics."})
     probe_port: int = field(
         default=8082, metadata={"doc": "Port of /healthz, /readyz and /metrics; 0 takes a free one."}
     )

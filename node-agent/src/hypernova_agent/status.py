@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from hypernova_api.conditions import Condition, Truth, find, merge
-from hypernova_api.instance import Instance, Phase
-
 from hypernova_agent.desired import Desired
 from hypernova_agent.host import DomainState
 from hypernova_agent.images.store import Progress
 from hypernova_agent.sizes import part, size
+from hypernova_api.conditions import Condition, Truth, find, merge
+from hypernova_api.instance import Instance, Phase
 
 READY = "Ready"
 _LONGEST_MESSAGE = 400

@@ -8,6 +8,15 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 
+from hypernova_agent.admission import room_of
+from hypernova_agent.execute import HostProfile
+from hypernova_agent.host import Host, HostFacts, HostFault
+from hypernova_agent.images.store import ImageStore
+from hypernova_agent.metrics import AgentMetrics
+from hypernova_agent.reconcile import INSTANCES, Reconciler
+from hypernova_agent.registration import HYPERVISORS, Registration, allocatable_of, domain_type_of
+from hypernova_agent.settings import Settings
+from hypernova_agent.view import View
 from hypernova_api.meta import HYPERVISOR_LABEL
 from hypernova_api.quantity import Quantity
 from hypernova_kube.backoff import Backoff
@@ -18,16 +27,6 @@ from hypernova_kube.process.logs import get_logger
 from hypernova_kube.queue import WorkQueue
 from hypernova_kube.reflector import Change, Reflector
 from hypernova_kube.resources import Key
-
-from hypernova_agent.admission import room_of
-from hypernova_agent.execute import HostProfile
-from hypernova_agent.host import Host, HostFacts, HostFault
-from hypernova_agent.images.store import ImageStore
-from hypernova_agent.metrics import AgentMetrics
-from hypernova_agent.reconcile import INSTANCES, Reconciler
-from hypernova_agent.registration import HYPERVISORS, Registration, allocatable_of, domain_type_of
-from hypernova_agent.settings import Settings
-from hypernova_agent.view import View
 
 log = get_logger(__name__)
 

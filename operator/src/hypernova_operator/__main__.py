@@ -6,6 +6,8 @@ import asyncio
 import os
 import sys
 
+from prometheus_client import CollectorRegistry
+
 import hypernova_kube.metrics
 from hypernova_kube.client import Client
 from hypernova_kube.credentials import log_in_from
@@ -13,8 +15,6 @@ from hypernova_kube.errors import LeadershipLost, NoCredentials
 from hypernova_kube.process import logs
 from hypernova_kube.process.probes import Probes
 from hypernova_kube.process.settings import parse
-from prometheus_client import CollectorRegistry
-
 from hypernova_operator.metrics import Metrics
 from hypernova_operator.operator import Operator
 from hypernova_operator.settings import Settings

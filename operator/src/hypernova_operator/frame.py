@@ -13,9 +13,9 @@ from typing import Any
 
 import aiohttp
 import kopf
+
 from hypernova_api.meta import GROUP
 from hypernova_kube.credentials import LogIn, Login
-
 from hypernova_operator.cache import Cache, Kept
 
 

@@ -18,7 +18,6 @@ from hypernova_kube.process.logs import get_logger
 from hypernova_kube.queue import WorkQueue
 from hypernova_kube.reflector import Reflector
 from hypernova_kube.resources import LEASES, Key
-
 from hypernova_operator.cache import Cache
 from hypernova_operator.cache.liveness import Liveness
 from hypernova_operator.cache.records import Instance

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+
 from hypernova_api.kinds import KINDS
 from hypernova_kube.client import Client
 from hypernova_kube.errors import NotFound

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
+from hack.devcluster import Cluster
 from hypernova_api.meta import CREATED_BY, FINALIZER
 from hypernova_kube.errors import Forbidden
 from hypernova_kube.resources import Object
 from support.builders import a_flavor, an_instance
 from support.waiting import eventually
-
-from hack.devcluster import Cluster
 
 ADMIN = "admin"
 FORGED = {CREATED_BY: "somebody-else"}

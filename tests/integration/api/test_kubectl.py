@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from hack.devcluster import Cluster
 from hypernova_api.kinds import KINDS
 from support.builders import (
     a_condition,
@@ -20,8 +22,6 @@ from support.builders import (
     an_instance,
     without,
 )
-
-from hack.devcluster import Cluster
 
 LABEL = "kubectl-test"
 STATUS = {

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import yaml
-from hypernova_kube.errors import Invalid
-from hypernova_kube.resources import Object
-from support.builders import a_flavor, a_hypervisor, a_key_pair, an_image, an_instance, without
 
 from hack.devcluster import Cluster
 from hack.devcluster.errors import ClusterError
+from hypernova_kube.errors import Invalid
+from hypernova_kube.resources import Object
+from support.builders import a_flavor, a_hypervisor, a_key_pair, an_image, an_instance, without
 
 SHA256 = "0" * 64
 URL = "https://images.example.com/debian-12.qcow2"

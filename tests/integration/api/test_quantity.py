@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hypernova_api.quantity import Quantity
-from support.waiting import eventually
 
 from hack.devcluster import Cluster
 from hack.devcluster.errors import ClusterError
+from hypernova_api.quantity import Quantity
+from support.waiting import eventually
 
 GROUP = "quantities.test.hypernova.dev"
 OBJECTS = f"/apis/{GROUP}/v1/comparisons"

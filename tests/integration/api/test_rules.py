@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 import pytest
+from pydantic import BaseModel
+
 from hypernova_api.flavor import FlavorSpec
 from hypernova_api.image import ImageSpec
 from hypernova_api.instance import Instance, InstanceSpec, UserData
@@ -15,7 +17,6 @@ from hypernova_api.kinds import KINDS
 from hypernova_api.meta import Model, Rule
 from hypernova_kube.errors import Invalid
 from hypernova_kube.resources import Object
-from pydantic import BaseModel
 from support.builders import a_flavor, a_key_pair, an_image, an_instance
 
 PREFIX = {

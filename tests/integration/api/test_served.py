@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from hack.devcluster import Cluster
+from hack.devcluster.errors import ClusterError
 from hypernova_api.instance import Instance
 from hypernova_api.kinds import KINDS
 from hypernova_api.meta import GROUP, Kind
@@ -16,9 +19,6 @@ from hypernova_kube.client import Client, WatchEvent
 from hypernova_kube.resources import Resource
 from support.builders import an_instance
 from support.waiting import eventually
-
-from hack.devcluster import Cluster
-from hack.devcluster.errors import ClusterError
 
 CRDS = Path(__file__).parents[3] / "crds"
 INSTANCES = Resource.of(Instance)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.builders import an_instance
 
 from hack.devcluster import Cluster, install
+from support.builders import an_instance
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import random
 from collections.abc import AsyncIterator
 
 import pytest
+
 from hypernova_kube import transport
 from hypernova_kube.client import Client, PatchType
 from hypernova_kube.errors import (

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from hypernova_kube.client import Client
 from hypernova_kube.errors import Forbidden, Unauthorized
 from hypernova_kube.resources import NODES, Resource

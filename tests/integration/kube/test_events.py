@@ -5,6 +5,7 @@ import re
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+
 from hypernova_kube import events
 from hypernova_kube.events import EventRecorder
 from hypernova_kube.resources import EVENTS, NODES, Resource

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+
 from hypernova_kube.client import Client
 from hypernova_kube.errors import LeadershipLost
 from hypernova_kube.lease import Elector, Heartbeat, LeaseObserver

@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry
+
 from hypernova_kube.backoff import Backoff
 from hypernova_kube.client import Client
 from hypernova_kube.metrics import Metrics
 from hypernova_kube.reflector import Change, Reflector
 from hypernova_kube.resources import Key, Object, Resource, key_of
-from prometheus_client import CollectorRegistry
 from support.proxy import proxied, proxy_of
 from support.waiting import eventually_async
 

@@ -6,10 +6,10 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from hypernova_kube.client import Client
-from support.operators import Cloud, OperatorProcess
 
 from hack.devcluster import Cluster, install
+from hypernova_kube.client import Client
+from support.operators import Cloud, OperatorProcess
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from hypernova_api.meta import FINALIZER
 from support.builders import a_flavor, a_hypervisor_status, a_key_pair, an_image
 from support.operators import INSTANCES, RESOURCES, Cloud, OperatorProcess, scheduled

@@ -9,15 +9,15 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+from hack.devcluster import Cluster
+from hack.devcluster.install import NAMESPACE
 from hypernova_kube.client import Client
 from hypernova_kube.errors import ServerError
 from hypernova_kube.resources import LEASES, Object
 from support.operators import INSTANCES, LEADER, Cloud, OperatorProcess, scheduled
 from support.proxy import TcpProxy, proxy_of
 from support.waiting import eventually_async
-
-from hack.devcluster import Cluster
-from hack.devcluster.install import NAMESPACE
 
 FAR_FUTURE = "2099-01-01T00:00:00.000000Z"
 

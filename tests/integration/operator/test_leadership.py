@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.operators import Cloud, OperatorProcess, scheduled
-from support.waiting import eventually_async
 
 from hack.devcluster import Cluster
+from support.operators import Cloud, OperatorProcess, scheduled
+from support.waiting import eventually_async
 
 TAKEOVER_SECONDS = 60
 """That it is less than 20 s is tested in virtual time; here the machine may be busy with anything."""

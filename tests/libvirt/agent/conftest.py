@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from hypernova_kube.client import Client
-from support.agents import BootImage, Node, make_node
-from support.image_server import ImageServer
 
 from hack.devcluster import Cluster
 from hack.guest import Guest
 from hack.lab import Host
+from hypernova_kube.client import Client
+from support.agents import BootImage, Node, make_node
+from support.image_server import ImageServer
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
 """A Linux guest sees what its Instance says: name, address, keys, user data; and minds its power button."""
 
 import pytest
+
+from hack.guest import Guest
 from support.agents import BootImage, Node
 from support.image_server import ImageServer
 from support.waiting import eventually
-
-from hack.guest import Guest
 
 USER_DATA = "#!/bin/sh\necho HYPERNOVA-GUEST USERDATA >/dev/console\n"
 

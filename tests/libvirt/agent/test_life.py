@@ -3,12 +3,11 @@
 import asyncio
 import re
 
+from hack.devcluster.install import NAMESPACE
 from hypernova_agent.registration import HYPERVISORS
 from hypernova_kube.resources import LEASES
 from support.agents import BootImage, Node, ready_of, writes
 from support.waiting import eventually, eventually_async
-
-from hack.devcluster.install import NAMESPACE
 
 
 async def test_an_instance_runs_after_one_write_of_the_agent_s(node: Node, boot_image: BootImage) -> None:

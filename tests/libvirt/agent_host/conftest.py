@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from hypernova_agent.libvirt.host import LibvirtHost
-from support.host_contract import Subject
-from support.libvirt_subject import BreakableHost
 
 from hack.guest import Guest
 from hack.lab import Host
+from hypernova_agent.libvirt.host import LibvirtHost
+from support.host_contract import Subject
+from support.libvirt_subject import BreakableHost
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Iterator
 from ipaddress import IPv4Network
 
 import pytest
+
+from hack.lab import Host
 from hypernova_agent.host import HostError
 from hypernova_agent.libvirt.host import LibvirtHost
 from support.host_contract import chunks
-
-from hack.lab import Host
 
 
 class Names:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+
 from hypernova_agent.host import DomainState, HostUnreachable
 from hypernova_agent.libvirt import opening
 from support.host_contract import Faucet

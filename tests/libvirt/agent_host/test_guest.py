@@ -5,12 +5,11 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+from hack.guest import Guest
 from hypernova_agent.host import DomainState, Reservation
 from hypernova_agent.xml.guest import domain_xml
 from support.host_contract import MIB, Subject
 from support.waiting import eventually_async
-
-from hack.guest import Guest
 
 
 async def test_a_guest_gets_its_reserved_address_and_ends_at_its_power_button(subject: Subject, guest: Guest) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.waiting import eventually
 
 from hack.lab import Lab
 from hack.lab.process import Process
+from support.waiting import eventually
 
 BROKEN_UP = """
 import os, signal, sys

@@ -1,7 +1,10 @@
 """The test guests boot, and keep what their docstrings promise."""
 
-import libvirt
 import pytest
+
+import libvirt
+from hack.guest import Guest
+from hack.lab import Host, Lab
 from support.domains import (
     config_drive,
     console,
@@ -13,9 +16,6 @@ from support.domains import (
     wait_for_line,
 )
 from support.waiting import eventually
-
-from hack.guest import Guest
-from hack.lab import Host, Lab
 
 KEYS = {"ops": "ssh-ed25519 AAAAC3Nz ops@example.com\n", "dev": "ecdsa-sha2-nistp256 AAAAE2Vj dev@example.com\n"}
 USER_DATA = """#!/bin/sh

@@ -1,12 +1,12 @@
 """Lab hosts: real libvirt, real network, honest failures."""
 
-import libvirt
 import pytest
-from support.domains import connect, define, is_off, overlay, wait_for_line
-from support.waiting import eventually
 
+import libvirt
 from hack.guest import Guest
 from hack.lab import Host, Lab, LabError
+from support.domains import connect, define, is_off, overlay, wait_for_line
+from support.waiting import eventually
 
 
 def boot_sector_guest(host: Host, guest: Guest, name: str) -> libvirt.virDomain:

@@ -1,11 +1,12 @@
 """The host's own word on whether a claim fits."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from hypernova_agent.admission import Claim, claim_of, refusal, room_of
 from hypernova_api.hypervisor import Overcommit, Resources
 from hypernova_api.quantity import Quantity
-from hypothesis import given
-from hypothesis import strategies as st
 from support.guests import GIB, a_guest
 
 ROOM = Claim(vcpus=8, memory=16 * GIB, disk=100 * GIB)

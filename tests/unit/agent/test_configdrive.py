@@ -9,6 +9,7 @@ from typing import Any
 
 import pycdlib
 import pytest
+
 from hypernova_agent.configdrive import LABEL, config_drive
 from support.golden import assert_golden
 from support.guests import OWNER, UID, a_guest, a_key_pair

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from hypernova_agent.desired import Guest, desired_of
 from hypernova_agent.errors import BindingIncomplete, UserDataUnavailable
 from support.builders import AN_ED25519_KEY, EPOCH, without

@@ -1,6 +1,7 @@
 """The host in memory is a host as the agent expects one: what is tested on it holds on the real one."""
 
 import pytest
+
 from hypernova_agent.host import DomainState
 from support.host_contract import HostContract, LostHostContract, Subject
 from support.memory_host import MemoryHost

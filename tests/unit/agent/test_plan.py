@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from hypernova_agent import names
 from hypernova_agent.desired import Desired
 from hypernova_agent.errors import BindingIncomplete

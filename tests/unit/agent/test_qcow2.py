@@ -4,11 +4,12 @@ import contextlib
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from hypernova_agent.errors import ImageError, ImageFormatMismatch, ImageHasBackingFile, ImageHasDataFile
 from hypernova_agent.images.formats import check, raw_size
 from hypernova_agent.images.qcow2 import HEADER_SIZE, Header, parse
-from hypothesis import given
-from hypothesis import strategies as st
 from support.qcow2 import header
 
 GIB = 1 << 30

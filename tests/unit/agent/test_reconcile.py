@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+
 from hypernova_agent import names
 from hypernova_agent.admission import Claim
 from hypernova_agent.host import DomainState, HostError

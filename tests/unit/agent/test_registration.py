@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+
 from hypernova_agent.registration import HYPERVISORS, Registration, allocatable_of, domain_type_of, status_of
 from hypernova_api.hypervisor import Hypervisor, HypervisorStatus, Overcommit, Resources
 from hypernova_api.quantity import Quantity

@@ -1,6 +1,7 @@
 """Bytes for people."""
 
 import pytest
+
 from hypernova_agent.sizes import part, size
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+
 from hypernova_agent.desired import Desired
 from hypernova_agent.host import DomainState
 from hypernova_agent.images.store import Progress

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+
 from hypernova_agent import names
 from hypernova_agent.errors import (
     ImageCacheDamaged,
@@ -104,8 +105,8 @@ BAD: dict[str, tuple[dict[str, Any], type[ImageError], str]] = {
     "other bytes": (
         {"sha256": "f" * 64},
         ImageChecksumMismatch,
-        "the file at 127.0.0.1:PORT has the SHA-256 DIGEST..., the Image promises ffffffffffff...: correct the Image or "
-        "its file",
+        "the file at 127.0.0.1:PORT has the SHA-256 DIGEST..., the Image promises ffffffffffff...: correct the Image "
+        "or its file",
     ),
     "raw declared qcow2": ({"format": "qcow2"}, ImageFormatMismatch, "declared qcow2 but is none"),
     "qcow2 declared raw": ({"content": header()}, ImageFormatMismatch, "declared raw but is a qcow2 image"),

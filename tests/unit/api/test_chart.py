@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from hypernova_api.kinds import KINDS
 from hypernova_api.meta import GROUP
 

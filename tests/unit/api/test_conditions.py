@@ -1,6 +1,7 @@
 """Conditions are merged by type, and keep the time of the last change."""
 
 import pytest
+
 from hypernova_api.conditions import Condition, Truth, find, is_true, merge
 
 BEFORE, NOW = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 import yaml
+
 from hypernova_api.crds.__main__ import main
 from hypernova_api.crds.render import crd_file, custom_resource_definition
 from hypernova_api.kinds import KINDS

@@ -3,11 +3,12 @@
 from decimal import ROUND_CEILING, Decimal
 
 import pytest
-from hypernova_api.quantity import Quantity
 from hypothesis import given
 from hypothesis import strategies as st
 from kubernetes.utils.quantity import parse_quantity
 from pydantic import TypeAdapter, ValidationError
+
+from hypernova_api.quantity import Quantity
 
 LARGEST = 2**63 - 1
 READER = TypeAdapter(Quantity)

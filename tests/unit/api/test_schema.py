@@ -6,12 +6,13 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
-from hypernova_api.crds.schema import NotStructural, structural_schema
-from hypernova_api.meta import AS_SET, Model, Rule, Time, immutable, keyed_by
-from hypernova_api.quantity import Quantity
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field, create_model
+
+from hypernova_api.crds.schema import NotStructural, structural_schema
+from hypernova_api.meta import AS_SET, Model, Rule, Time, immutable, keyed_by
+from hypernova_api.quantity import Quantity
 from support.structural import errors, violations
 
 

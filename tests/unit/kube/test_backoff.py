@@ -1,6 +1,7 @@
 from random import Random
 
 import pytest
+
 from hypernova_kube.backoff import Backoff
 
 

@@ -9,6 +9,8 @@ import pytest
 import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from prometheus_client import CollectorRegistry
+
 from hypernova_kube.client import Client, PatchType
 from hypernova_kube.credentials import log_in_from
 from hypernova_kube.errors import (
@@ -22,7 +24,6 @@ from hypernova_kube.errors import (
 )
 from hypernova_kube.metrics import Metrics
 from hypernova_kube.resources import LEASES, NODES, Object, Resource
-from prometheus_client import CollectorRegistry
 
 GADGETS = Resource("example.com", "v1", "gadgets", "Gadget")
 

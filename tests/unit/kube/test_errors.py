@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from hypernova_kube.errors import (
     AlreadyExists,
     ApiError,

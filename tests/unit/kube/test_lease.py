@@ -3,6 +3,7 @@ from contextlib import asynccontextmanager, suppress
 from random import Random
 
 import pytest
+
 from hypernova_kube.errors import LeadershipLost, ServerError, Unreachable
 from hypernova_kube.lease import Elector, Heartbeat, LeaseObserver
 from hypernova_kube.resources import LEASES, Key

@@ -4,6 +4,7 @@ import logging
 from contextlib import contextmanager
 
 import pytest
+
 from hypernova_kube.process.logs import configure, get_logger
 from hypernova_kube.resources import Key
 

@@ -1,7 +1,8 @@
 import aiohttp
 import pytest
-from hypernova_kube.process.probes import Probes
 from prometheus_client import CollectorRegistry, Counter
+
+from hypernova_kube.process.probes import Probes
 
 
 @pytest.fixture

@@ -3,10 +3,11 @@ from collections import Counter
 from contextlib import asynccontextmanager
 
 import pytest
+from prometheus_client import CollectorRegistry
+
 from hypernova_kube.backoff import Backoff
 from hypernova_kube.metrics import Metrics
 from hypernova_kube.queue import WorkQueue
-from prometheus_client import CollectorRegistry
 from support.virtual_time import now, virtual_time
 
 

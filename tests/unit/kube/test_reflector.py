@@ -3,15 +3,16 @@ import logging
 from contextlib import asynccontextmanager, suppress
 from random import Random
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+
 from hypernova_kube.backoff import Backoff
 from hypernova_kube.client import Listing, WatchEvent
 from hypernova_kube.errors import Expired, Forbidden, ServerError, Unreachable
 from hypernova_kube.metrics import Metrics
 from hypernova_kube.reflector import Change, Reflector, compare, diff
 from hypernova_kube.resources import LEASES, Key, key_of
-from hypothesis import given
-from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry
 from support.virtual_time import now, virtual_time
 
 
@@ -55,6 +56,7 @@ class TestDiff:
         unique_by=key_of,
     )
 
+    @settings(deadline=None)  # a busy machine is no bug
     @given(objects, objects)
     def test_following_the_changes_leads_from_the_one_to_the_other(self, before, after):
         state = kept(*before)

@@ -1,6 +1,7 @@
 from typing import ClassVar
 
 import pytest
+
 from hypernova_kube.resources import EVENTS, LEASES, NODES, Key, Resource, key_of
 
 

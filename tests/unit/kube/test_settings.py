@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+
 from hypernova_kube.process.settings import parse, settings_of
 
 

@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+
 from support.image_server import ImageServer
 
 IMAGE = bytes(range(256)) * 1024

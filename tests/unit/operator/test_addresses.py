@@ -5,9 +5,10 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
-from hypernova_operator.addresses import Addresses, Assignment, NoAddressFree
 from hypothesis import given
 from hypothesis import strategies as st
+
+from hypernova_operator.addresses import Addresses, Assignment, NoAddressFree
 
 TINY = IPv4Network("10.0.0.0/29")  # .1 is the gateway: .2 to .6 are free
 

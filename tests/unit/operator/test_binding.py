@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+
 from hypernova_api.meta import FINALIZER
 from hypernova_kube.errors import Forbidden, Unreachable
 from hypernova_kube.resources import Key, Object

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
+
 from hypernova_operator.scheduler import Host, Placement, Refusal, Request, decide, explain
 from hypernova_operator.scheduler.weights import MostFreeMemory
 from support.scheduling import GI, a_host, a_table, a_want

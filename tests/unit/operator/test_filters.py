@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from hypernova_operator.scheduler import HostTable, Request
 from hypernova_operator.scheduler.filters import FILTERS, Filter
 from hypernova_operator.scheduler.filters.alive import AgentAlive

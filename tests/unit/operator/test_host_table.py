@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from hypernova_operator.scheduler import Claim, HostTable, Placement, Refusal, Resources, decide
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+
+from hypernova_operator.scheduler import Claim, HostTable, Placement, Refusal, Resources, decide
 from support.scheduling import GI, a_host, a_table, a_want
 
 SMALL = a_want(vcpus=1, memory=GI, disk=GI).resources

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+
 from hypernova_api.meta import FINALIZER
 from hypernova_kube.resources import Key, Object
 from hypernova_operator.cache import Cache, records

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from hypernova_kube.resources import Key, Object
 from hypernova_operator.cache import Cache, records
 from hypernova_operator.controllers.resolve import Resolved, Unmet, resolve

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hypernova_kube.resources import Key
-from hypernova_operator.cache.store import Store
 from hypothesis import given
 from hypothesis import strategies as st
+
+from hypernova_kube.resources import Key
+from hypernova_operator.cache.store import Store
 
 
 @dataclass(frozen=True)

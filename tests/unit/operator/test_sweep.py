@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from prometheus_client import CollectorRegistry
+
 from hypernova_kube.client import Listing
 from hypernova_kube.errors import NotFound, Unreachable
 from hypernova_kube.resources import Key, Object, Resource, key_of
 from hypernova_operator.cache import Cache
 from hypernova_operator.cache.sweep import LIST_RATHER, Found, Sweeper, sweep
 from hypernova_operator.metrics import Metrics
-from prometheus_client import CollectorRegistry
 from support.builders import a_node, stored
 from support.virtual_time import virtual_time
 

@@ -6,6 +6,7 @@ import asyncio
 import random
 
 import pytest
+
 from hypernova_kube.lease import Elector
 from hypernova_operator.controllers.writes import WRITE_SECONDS
 from hypernova_operator.operator import LEADER_LEASE, LEADER_RETRY_SECONDS

@@ -9,11 +9,11 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from http import HTTPStatus
 
 import aiohttp
-from hypernova_api.instance import BoundImage
 from yarl import URL
 
 from hypernova_agent.errors import ImageChecksumMismatch, ImageDownloadFailed, ImageTooLarge
 from hypernova_agent.sizes import size
+from hypernova_api.instance import BoundImage
 
 _CHUNK = 1 << 20
 """Bytes read at a time at most: what one send to libvirt carries well."""

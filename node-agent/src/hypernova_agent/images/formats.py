@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from hypernova_api.image import Format
-
 from hypernova_agent.errors import ImageFormatMismatch
 from hypernova_agent.images import qcow2
+from hypernova_api.image import Format
 
 HEAD_SIZE = 4096
 """Bytes of the beginning that a check wants to see, if the file has so many."""

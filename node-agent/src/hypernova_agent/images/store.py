@@ -14,9 +14,6 @@ from dataclasses import dataclass
 from typing import get_args
 
 import aiohttp
-from hypernova_api.image import Format
-from hypernova_api.instance import BoundImage
-from hypernova_kube.process.logs import get_logger
 
 from hypernova_agent import names
 from hypernova_agent.errors import ImageCacheDamaged, ImageError, ImageFormatMismatch, ImageTooLarge
@@ -25,6 +22,9 @@ from hypernova_agent.images.download import Download, download
 from hypernova_agent.images.formats import HEAD_SIZE, check, raw_size
 from hypernova_agent.metrics import AgentMetrics
 from hypernova_agent.sizes import size
+from hypernova_api.image import Format
+from hypernova_api.instance import BoundImage
+from hypernova_kube.process.logs import get_logger
 
 log = get_logger(__name__)
 

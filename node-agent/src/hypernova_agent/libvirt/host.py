@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from ipaddress import IPv4Network
 
-from hypernova_api.network import DEFAULT_CIDR
-
 from hypernova_agent.host import Domain, HostFacts, Reservation, Volume
 from hypernova_agent.libvirt import domains, networks, storage
 from hypernova_agent.libvirt.connection import Connection
@@ -15,6 +13,7 @@ from hypernova_agent.libvirt.facts import facts
 from hypernova_agent.libvirt.upload import upload
 from hypernova_agent.xml.network import NatNetwork
 from hypernova_agent.xml.storage import DirectoryPool
+from hypernova_api.network import DEFAULT_CIDR
 
 
 class LibvirtHost:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from pydantic import ValidationError
+
 from hypernova_api.flavor import Flavor as FlavorKind
 from hypernova_api.hypervisor import Hypervisor as HypervisorKind
 from hypernova_api.image import Image as ImageKind
@@ -13,8 +15,6 @@ from hypernova_api.instance import Instance as InstanceKind
 from hypernova_api.keypair import KeyPair as KeyPairKind
 from hypernova_kube.process.logs import get_logger
 from hypernova_kube.resources import NODES, Key, Object, Resource, key_of
-from pydantic import ValidationError
-
 from hypernova_operator.cache import records
 from hypernova_operator.cache.hosts import Hosts
 from hypernova_operator.cache.store import Record, Store

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from hypernova_kube.resources import Key
-
 from hypernova_operator.cache.records import Hypervisor, Node
 from hypernova_operator.cache.store import Store
 from hypernova_operator.scheduler import NOTHING, Host

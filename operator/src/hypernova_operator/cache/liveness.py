@@ -9,7 +9,6 @@ from collections.abc import Callable
 from hypernova_api.hypervisor import LEASE_PREFIX
 from hypernova_kube.lease import LeaseObserver
 from hypernova_kube.reflector import Change
-
 from hypernova_operator.cache.hosts import Hosts
 
 TICK_SECONDS = 1.0

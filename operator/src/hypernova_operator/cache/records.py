@@ -17,7 +17,6 @@ from hypernova_api import instance as instance_api
 from hypernova_api import keypair as keypair_api
 from hypernova_api.meta import FINALIZER, HYPERVISOR_LABEL, ObjectMeta
 from hypernova_kube.resources import Key, Object
-
 from hypernova_operator.scheduler import NOTHING, Resources
 
 _STATUS_USED = ("nodeName", "flavor", "addresses", "conditions")

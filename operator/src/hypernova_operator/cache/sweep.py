@@ -15,7 +15,6 @@ from hypernova_kube.client import Client
 from hypernova_kube.errors import KubeError, NotFound
 from hypernova_kube.process.logs import get_logger
 from hypernova_kube.resources import Key, key_of
-
 from hypernova_operator.cache.cache import Cache, Kept
 from hypernova_operator.metrics import Metrics
 

@@ -13,7 +13,6 @@ from hypernova_kube.errors import ApiError
 from hypernova_kube.events import EventRecorder
 from hypernova_kube.process.logs import get_logger
 from hypernova_kube.resources import Key, Object
-
 from hypernova_operator.addresses import Assignment, NoAddressFree
 from hypernova_operator.cache import Cache
 from hypernova_operator.cache.records import Instance

@@ -7,7 +7,6 @@ from ipaddress import IPv4Address
 
 from hypernova_api.network import DEFAULT_NETWORK
 from hypernova_kube.resources import Key
-
 from hypernova_operator.addresses import Addresses, Assignment
 from hypernova_operator.cache import Cache
 from hypernova_operator.cache.records import Instance

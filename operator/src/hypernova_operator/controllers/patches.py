@@ -10,7 +10,6 @@ from hypernova_api.instance import Address, InstanceStatus, Phase
 from hypernova_api.meta import FINALIZER
 from hypernova_api.network import DEFAULT_NETWORK
 from hypernova_kube.resources import Object
-
 from hypernova_operator.addresses import Assignment
 from hypernova_operator.cache.records import Instance
 from hypernova_operator.controllers.resolve import Resolved, Unmet

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hypernova_kube.resources import Key
-
 from hypernova_operator.cache.records import Flavor, Image, Instance, KeyPair
 from hypernova_operator.controllers.waiting import Named, Need
 from hypernova_operator.scheduler import Request

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from hypernova_kube.resources import Key
-
 from hypernova_operator.scheduler import Request
 
 

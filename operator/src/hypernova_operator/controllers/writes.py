@@ -9,7 +9,6 @@ from hypernova_api.instance import Instance as InstanceKind
 from hypernova_kube.client import Client
 from hypernova_kube.errors import Conflict, NotFound
 from hypernova_kube.resources import Key, Object, Resource
-
 from hypernova_operator.cache import Cache
 from hypernova_operator.cache.records import Instance
 

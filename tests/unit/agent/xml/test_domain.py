@@ -5,6 +5,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+
 from hypernova_agent.host import Owner
 from hypernova_agent.xml.guest import GuestConfig, domain_name, domain_xml
 from hypernova_agent.xml.metadata import NAMESPACE, parse_owner

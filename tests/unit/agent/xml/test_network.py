@@ -4,6 +4,7 @@ from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 
 import pytest
+
 from hypernova_agent.host import Reservation
 from hypernova_agent.xml.network import NatNetwork, network_xml, parse_gateway, parse_reservations, reservation_xml
 from hypernova_agent.xml.reservations import Command, Update, to_release, to_reserve

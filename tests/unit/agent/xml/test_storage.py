@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from hypernova_agent.host import Volume
 from hypernova_agent.xml.storage import (
     DirectoryPool,

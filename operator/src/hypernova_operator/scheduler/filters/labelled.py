@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from hypernova_api.meta import HYPERVISOR_LABEL
-
 from hypernova_operator.scheduler.filters.base import Filter, Request
 from hypernova_operator.scheduler.hosts import HostTable, Mask
 
