@@ -9,7 +9,7 @@ from typing import Any, cast
 from hypernova_agent import names
 from hypernova_agent.execute import HostProfile
 from hypernova_agent.images.download import new_session
-from hypernova_agent.images.store import ImageStore
+from hypernova_agent.images.store import CachedImage, ImageStore, Progress
 from hypernova_agent.metrics import AgentMetrics
 from hypernova_agent.reconcile import INSTANCES, Reconciler
 from hypernova_agent.view import View
@@ -52,6 +52,35 @@ class WatchedApi(FakeApi):
         else:
             self._told(key, self.find(resource, key))
         return stored
+
+
+class SlowStore(ImageStore):
+    """Images that take their time, and then are there or fail."""
+
+    def __init__(self, host: MemoryHost, seconds: float, error: Exception | None = None) -> None:
+        self.seconds = seconds
+        self.error = error
+        self.begun: list[float] = []
+        self._memory_host = host
+
+    async def find(self, sha256: str) -> CachedImage | None:
+        there = names.image(sha256) in self._memory_host.machine.volumes
+        return CachedImage(names.image(sha256), "qcow2", GIB) if there else None
+
+    async def ensure(self, image: BoundImage, limit: int) -> CachedImage:
+        self.begun.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(self.seconds)
+        if self.error is not None:
+            raise self.error
+        self._memory_host.machine.volumes[names.image(image.sha256)] = MemoryVolume()
+        return CachedImage(names.image(image.sha256), "qcow2", GIB)
+
+    def progress(self, sha256: str) -> Progress | None:
+        passed = asyncio.get_running_loop().time() - self.begun[0]
+        return Progress(int(GIB * passed / self.seconds), GIB)
+
+    async def close(self) -> None:
+        pass
 
 
 class Recorder:
@@ -143,12 +172,14 @@ class Rig:
 
 
 @asynccontextmanager
-async def a_rig(host: MemoryHost | None = None, api: WatchedApi | None = None) -> AsyncIterator[Rig]:
+async def a_rig(
+    host: MemoryHost | None = None, api: WatchedApi | None = None, store: ImageStore | None = None
+) -> AsyncIterator[Rig]:
     """A rig, connected to its host and at work; the host and API server of another may be taken over."""
     rig = Rig(host or MemoryHost(), api)
     loop = asyncio.get_running_loop()
     async with new_session() as session:
-        store = ImageStore(rig.host, session)
+        store = store or ImageStore(rig.host, session)
         rig.reconciler = Reconciler(
             cast("Client", rig.api.client()),
             rig.host,

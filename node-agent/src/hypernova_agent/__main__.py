@@ -19,7 +19,7 @@ from hypernova_agent.registration import AGENT_VERSION
 from hypernova_agent.settings import Settings
 from hypernova_agent.sync import Sync
 from hypernova_kube.client import Client
-from hypernova_kube.errors import KubeError
+from hypernova_kube.errors import NoCredentials
 from hypernova_kube.metrics import Metrics
 from hypernova_kube.process.logs import configure, get_logger
 from hypernova_kube.process.probes import Probes
@@ -28,27 +28,29 @@ from hypernova_kube.process.settings import parse
 log = get_logger(__name__)
 
 
-def main() -> None:
-    """Run the agent of one node until SIGTERM or SIGINT; its guests run on."""
+def main() -> int:
+    """The command: the agent of one node until SIGTERM or SIGINT. Guests run on whatever becomes of it."""
     arguments = sys.argv[1:]
     if arguments[:1] == ["run"]:
         arguments = arguments[1:]
     settings = parse(Settings, arguments, os.environ)
     configure(settings.log_level, settings.log_format)
+    status = 0
     try:
         asyncio.run(_run(settings))
-    except KubeError as error:
-        sys.exit(f"hypernova-agent: {error}")
+    except* NoCredentials as group:
+        log.error("no credentials", error=group.exceptions[0])
+        status = 1
+    return status
 
 
 async def _run(settings: Settings) -> None:
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101 - for mypy: asyncio.run made one
+    serving = asyncio.create_task(_serve(settings))
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
     log.info("starting", component="agent", version=AGENT_VERSION, node=settings.node_name)
     with contextlib.suppress(asyncio.CancelledError):
-        await _serve(settings)
+        await serving
     log.info("stopped", component="agent")
 
 
@@ -67,4 +69,4 @@ async def _serve(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -14,6 +14,7 @@ from hypernova_agent.admission import Claim
 from hypernova_agent.desired import Desired
 from hypernova_agent.host import DomainState
 from hypernova_agent.observed import Observed, Stopping
+from hypernova_agent.status import Failed
 from hypernova_kube.backoff import Backoff
 
 QUIET_SECONDS = 600.0
@@ -39,6 +40,9 @@ class Retry:
     at: float
     about: tuple[int, bool, DomainState | None]
     """Generation, deletion and the domain's state at the time."""
+
+    failed: Failed
+    """What to say until then."""
 
 
 @dataclass(slots=True)
@@ -67,7 +71,8 @@ class Memory:
     fetch: asyncio.Task[None] | None = None
     """The image on its way: no worker waits for it."""
 
-    fetch_since: float = 0.0
+    progress_after: float = 0.0
+    """Its progress is not told before this."""
 
     def complete(self, observed: Observed, desired: Desired, now: Moment, restarts: Backoff) -> tuple[Observed, bool]:
         """Take note of what has just been seen, and add to it what only memory knows.

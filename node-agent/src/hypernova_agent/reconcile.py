@@ -32,7 +32,7 @@ from hypernova_api.instance import Instance
 from hypernova_api.meta import FINALIZER
 from hypernova_kube.backoff import Backoff
 from hypernova_kube.client import Client
-from hypernova_kube.errors import Conflict, NotFound
+from hypernova_kube.errors import Conflict, NotFound, ServerError, TooManyRequests, Unreachable
 from hypernova_kube.events import EventRecorder
 from hypernova_kube.process.logs import get_logger
 from hypernova_kube.resources import Key, Object, Resource
@@ -43,9 +43,6 @@ INSTANCES = Resource.of(Instance)
 
 PROGRESS_SECONDS = 5.0
 """Between two writes about a download; one that is done sooner is not written about."""
-
-_QUICK_FETCH = 0.5
-"""Seconds a worker waits for an image: for one that is there, or as good as."""
 
 _UNREACHABLE_SECONDS = 5.0
 """Until the next look when the host does not answer, in case its loss is noticed by nobody else."""
@@ -149,10 +146,14 @@ class Reconciler:
             # No failure of the Instance, whose guest runs on. The Hypervisor says it, and all are looked at afterwards.
             return _UNREACHABLE_SECONDS
         except Conflict:
-            self._view.wrote(await self._client.get(INSTANCES, key.name, key.namespace))
-            return 0.0
+            return await self._read_again(key)
         except NotFound:
             return None
+        except (Unreachable, ServerError, TooManyRequests) as error:
+            delay = self._retries.next(key)
+            log.warning("API server away", instance=key, error=error, retry_in_s=delay)
+            return delay
+        self._retries.forget(key)
         return again
 
     async def _bring(
@@ -167,32 +168,41 @@ class Reconciler:
             log.info("guest ended by itself", instance=key, attempts=memory.ends)
         about = (instance.metadata.generation, desired.deleting, observed.domain)
         if memory.retry is not None and memory.retry.about == about and now.seconds < memory.retry.at:
-            return None, memory.retry.at - now.seconds
+            return memory.retry.failed, memory.retry.at - now.seconds
         try:
             self._admit(key, desired, observed, memory)
-            outcome, again = await self._follow(executor, key, desired, observed, memory)
+            outcome, again = await self._follow(executor, key, instance, desired, observed, memory)
         except OutOfResources as fault:
             return Failed(fault.reason, str(fault), retry_at=None), None
         except (InstanceFault, HostError) as fault:
             delay = self._retries.next(uid)
-            memory.retry = Retry(self._now().seconds + delay, about)
+            at = self._now().after(delay)
             reason = fault.reason if isinstance(fault, InstanceFault) else "HostError"
+            memory.retry = Retry(at.seconds, about, Failed(reason, str(fault), at.wall))
             self._metrics.failures.labels(reason).inc()
             log.warning("failed", instance=key, reason=reason, message=str(fault), retry_in_s=delay)
-            return Failed(reason, str(fault), self._now().after(delay).wall), delay
-        if not isinstance(outcome, Fetching):
+            return memory.retry.failed, delay
+        if memory.fetch is None:
             memory.retry = None
             self._retries.forget(uid)
         return outcome, again
 
     async def _follow(
-        self, executor: Executor, key: Key, desired: Desired, observed: Observed, memory: Memory
+        self,
+        executor: Executor,
+        key: Key,
+        instance: Instance,
+        desired: Desired,
+        observed: Observed,
+        memory: Memory,
     ) -> tuple[Outcome | None, float | None]:
         steps = plan(desired, observed)
         if memory.fetch is not None and not any(isinstance(step, EnsureImage) for step in steps):
             memory.fetch.cancel()
             memory.fetch = None
         for step in steps:
+            if not self._is_current(key, instance):
+                return None, 0.0  # edited, deleted or gone meanwhile: the rest of this plan is of yesterday
             match step:
                 case Wait(until=until):
                     return self._waiting(desired, memory), until - observed.now
@@ -233,12 +243,13 @@ class Reconciler:
     async def _fetched(self, executor: Executor, key: Key, step: EnsureImage, memory: Memory) -> bool:
         """Whether the image is there. If not, it is on its way, and the Instance is woken when it is there."""
         task = memory.fetch
+        if task is None and await self._store.find(step.image.sha256) is not None:
+            await self._do(executor, key, step)
+            return True
         if task is None:
-            memory.fetch_since = self._clock()
+            memory.progress_after = self._clock() + PROGRESS_SECONDS
             memory.fetch = task = asyncio.create_task(self._do(executor, key, step), name=f"image-{key}")
-            await asyncio.wait({task}, timeout=_QUICK_FETCH)
-            if not task.done():
-                task.add_done_callback(lambda _: self._wake(key))
+            task.add_done_callback(lambda _: self._wake(key))
         if not task.done():
             return False
         memory.fetch = None
@@ -248,9 +259,10 @@ class Reconciler:
         return True
 
     def _fetching(self, step: EnsureImage, memory: Memory) -> tuple[Outcome | None, float]:
-        passed = self._clock() - memory.fetch_since
-        if passed < PROGRESS_SECONDS:
-            return None, PROGRESS_SECONDS - passed
+        left = memory.progress_after - self._clock()
+        if left > 0:
+            return None, left
+        memory.progress_after = self._clock() + PROGRESS_SECONDS
         return Fetching(step.image.name, self._store.progress(step.image.sha256)), PROGRESS_SECONDS
 
     def _waiting(self, desired: Desired, memory: Memory) -> Outcome:
@@ -294,6 +306,22 @@ class Reconciler:
         others = [each for each in metadata.get("finalizers", []) if each != FINALIZER]
         patch = {"metadata": {"resourceVersion": metadata["resourceVersion"], "finalizers": others}}
         self._view.wrote(await self._client.patch(INSTANCES, key.name, patch, key.namespace))
+
+    async def _read_again(self, key: Key) -> float | None:
+        """Somebody else has written: go on from what is there now."""
+        try:
+            self._view.wrote(await self._client.get(INSTANCES, key.name, key.namespace))
+        except NotFound:
+            return None
+        return 0.0
+
+    def _is_current(self, key: Key, instance: Instance) -> bool:
+        """Whether the Instance still asks for what it asked for when it was read."""
+        obj, read = self._view.get(key), instance.metadata
+        return obj is not None and (obj["metadata"]["uid"], obj["metadata"]["generation"]) == (
+            read.uid,
+            read.generation,
+        )
 
     def _memory(self, uid: str) -> Memory:
         return self._memories.setdefault(uid, Memory())

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-from hypernova_agent.host import HostFacts
+from hypernova_agent.host import HostFacts, HostFault, HostUnreachable
 from hypernova_api.conditions import Condition, merge
 from hypernova_api.hypervisor import Cpu, DomainType, Hypervisor, HypervisorStatus, Overcommit, Resources, Versions
 from hypernova_api.quantity import Quantity
@@ -19,8 +19,6 @@ from hypernova_kube.resources import Key, Object, Resource
 log = get_logger(__name__)
 
 HYPERVISORS = Resource.of(Hypervisor)
-LIBVIRT_UNREACHABLE = "LibvirtUnreachable"
-
 AGENT_VERSION = version("hypernova-operator")
 
 
@@ -29,6 +27,13 @@ def domain_type_of(facts: HostFacts, asked: DomainType | None) -> DomainType:
     if asked is not None:
         return asked
     return "kvm" if "kvm" in facts.domain_types else "qemu"
+
+
+def reason_of(fault: HostFault | None) -> str:
+    """The reason of the condition Ready."""
+    if fault is None:
+        return "LibvirtReady"
+    return "LibvirtUnreachable" if isinstance(fault, HostUnreachable) else "HostError"
 
 
 def allocatable_of(facts: HostFacts, reserved_memory: int) -> Resources:
@@ -43,7 +48,7 @@ def allocatable_of(facts: HostFacts, reserved_memory: int) -> Resources:
 def status_of(
     before: HypervisorStatus,
     facts: HostFacts | None,
-    unreachable: str | None,
+    fault: HostFault | None,
     *,
     generation: int,
     domain_type: DomainType | None,
@@ -55,7 +60,7 @@ def status_of(
     Args:
         before: what it says.
         facts: what the host is; None as long as it has not answered since the agent started.
-        unreachable: why it does not answer, as a sentence; None if it does.
+        fault: why it cannot be used; None if it can.
         generation: of the object.
         domain_type: from the settings.
         reserved_memory: bytes kept from Instances.
@@ -63,9 +68,9 @@ def status_of(
     """
     ready = Condition(
         type="Ready",
-        status="True" if unreachable is None else "False",
-        reason="LibvirtReady" if unreachable is None else LIBVIRT_UNREACHABLE,
-        message="" if unreachable is None else f"{unreachable}; running guests go on, and it is tried again and again",
+        status="True" if fault is None else "False",
+        reason=reason_of(fault),
+        message="" if fault is None else f"{fault}; running guests go on, and it is tried again and again",
         observed_generation=generation,
         last_transition_time=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
@@ -112,7 +117,7 @@ class Registration:
         self._reserved_memory = reserved_memory
         self._wall_clock = wall_clock
         self._facts: HostFacts | None = None
-        self._unreachable: str | None = None
+        self._fault: HostFault | None = None
         self._known = False
 
     @property
@@ -123,11 +128,11 @@ class Registration:
 
     def answers(self, facts: HostFacts) -> None:
         """The host answers, and is this."""
-        self._facts, self._unreachable, self._known = facts, None, True
+        self._facts, self._fault, self._known = facts, None, True
 
-    def unreachable(self, why: str) -> None:
-        """The host does not answer."""
-        self._unreachable, self._known = why, True
+    def fails(self, fault: HostFault) -> None:
+        """The host does not answer, or refuses what an agent needs of it."""
+        self._fault, self._known = fault, True
 
     async def reconcile(self, _: str) -> float | None:
         """Make the object say what is known, if it does not; nothing is said before anything is."""
@@ -140,7 +145,7 @@ class Registration:
         status = status_of(
             before.status,
             self._facts,
-            self._unreachable,
+            self._fault,
             generation=before.metadata.generation,
             domain_type=self._domain_type,
             reserved_memory=self._reserved_memory,
@@ -153,7 +158,7 @@ class Registration:
             await self._client.patch(HYPERVISORS, self._key.name, patch, subresource="status")
         except Conflict:
             return 1.0  # an administrator has just edited it; by then the watch has told us
-        log.info("hypervisor status", node=self._key.name, reason=self._unreachable or "LibvirtReady")
+        log.info("hypervisor status", node=self._key.name, reason=reason_of(self._fault))
         return None
 
     async def _create(self) -> Object:

@@ -12,7 +12,6 @@ class Settings:
     """Runs the Instances bound to one node in its libvirt."""
 
     node_name: str = field(metadata={"doc": "Name of the Node this agent runs on."})
-    """Instances whose status.nodeName is this are ours."""
 
     namespace: str = field(default="hypernova-system", metadata={"doc": "Namespace of the agent's Lease."})
 
@@ -31,6 +30,7 @@ class Settings:
     )
 
     probe_host: str = field(default="127.0.0.1", metadata={"doc": "Address of /healthz, /readyz and /metrics."})
+
     probe_port: int = field(
         default=8082, metadata={"doc": "Port of /healthz, /readyz and /metrics; 0 takes a free one."}
     )

@@ -10,7 +10,7 @@ from functools import partial
 
 from hypernova_agent.admission import room_of
 from hypernova_agent.execute import HostProfile
-from hypernova_agent.host import Host, HostFacts, HostFault
+from hypernova_agent.host import Host, HostFacts, HostFault, HostUnreachable
 from hypernova_agent.images.store import ImageStore
 from hypernova_agent.metrics import AgentMetrics
 from hypernova_agent.reconcile import INSTANCES, Reconciler
@@ -119,14 +119,13 @@ class Sync:
             try:
                 await self._host.connect(self._domain_event, partial(_resolve, lost))
                 await self._begin()
-            except HostFault as error:
-                why = str(error)
-            else:
                 backoff.forget(_OWN)
-                why = await lost
-            self._lost(why)
+                fault: HostFault = HostUnreachable(await lost)
+            except HostFault as error:
+                fault = error
+            self._lost(fault)
             wait = backoff.next(_OWN)
-            log.warning("libvirt unreachable", error=why, retry_in_s=wait)
+            log.warning("host lost", error=fault, retry_in_s=wait)
             await asyncio.sleep(wait)
 
     async def _begin(self) -> None:
@@ -142,11 +141,11 @@ class Sync:
         log.info("libvirt connected", count=len(domains))
         self._wake_all()
 
-    def _lost(self, why: str) -> None:
+    def _lost(self, fault: HostFault) -> None:
         self._connected = False
         self._metrics.connected.set(0)
         self._reconciler.disconnected()
-        self._registration.unreachable(why)
+        self._registration.fails(fault)
         self._registrations.add(_OWN)
 
     def _learned(self, facts: HostFacts) -> None:

@@ -7,12 +7,13 @@ import pytest
 
 from hypernova_agent import names
 from hypernova_agent.admission import Claim
+from hypernova_agent.errors import ImageDownloadFailed
 from hypernova_agent.host import DomainState, HostError
 from hypernova_kube.errors import Unreachable
 from support.fake_api import Trouble
 from support.guests import GIB, a_bound_instance
 from support.memory_host import Machine, MemoryHost, lost_at
-from support.reconciling import Rig, a_rig
+from support.reconciling import Rig, SlowStore, a_rig
 from support.virtual_time import now, virtual_time
 from support.waiting import eventually_async
 
@@ -236,6 +237,123 @@ async def test_what_libvirt_refuses_is_told_tried_again_later_and_later_and_got_
         rig.host.define = define  # cured
         await asyncio.sleep(70)
         assert rig.status() == RUNNING
+
+
+@virtual_time
+async def test_a_failure_is_told_even_if_somebody_else_writes_in_between() -> None:
+    async with a_rig() as rig:
+        rig.cache()
+
+        async def refuse(xml: str) -> None:
+            raced = rig.get()
+            raced["metadata"]["labels"] = {"edited": "by somebody"}
+            rig.api._told, told = lambda key, obj: None, rig.api._told  # the watch tells it later
+            rig.put(raced)
+            rig.api._told = told
+            raise HostError("internal error")
+
+        rig.host.define = refuse
+        rig.put(a_bound_instance())
+        await asyncio.sleep(1)
+        assert rig.status()[2] == "HostError"
+
+
+@virtual_time
+async def test_a_status_written_over_by_hand_is_put_right_without_another_try() -> None:
+    async with a_rig() as rig:
+        rig.cache()
+        tries = 0
+
+        async def refuse(xml: str) -> None:
+            nonlocal tries
+            tries += 1
+            raise HostError("internal error")
+
+        rig.host.define = refuse
+        rig.put(a_bound_instance())
+        await asyncio.sleep(100)
+        before = tries
+        rewritten = rig.get()
+        rewritten["status"]["phase"] = "Running"
+        rig.put(rewritten)
+        await asyncio.sleep(0.1)
+        assert rig.status()[:3] == ("Failed", "False", "HostError")
+        assert tries == before
+
+
+@virtual_time
+async def test_an_image_is_waited_for_without_a_worker_and_told_of_every_five_seconds() -> None:
+    host = MemoryHost()
+    async with a_rig(host, store=SlowStore(host, seconds=23)) as rig:
+        for number in range(20):
+            rig.put(a_bound_instance(f"web-{number}", number=number))
+        await asyncio.sleep(4.9)
+        assert rig.writes == 0
+        await asyncio.sleep(0.2)
+        assert rig.status("web-3") == (
+            "Building",
+            "False",
+            "Building",
+            "downloading image debian-12: 22 %, 0.2 of 1 GiB",
+        )
+        await asyncio.sleep(17)
+        assert rig.writes == 20 * 4
+        await asyncio.sleep(2)
+        assert all(rig.status(f"web-{number}") == RUNNING for number in range(20))
+        assert rig.writes == 20 * 5
+
+
+@virtual_time
+async def test_a_quick_download_is_not_told_of() -> None:
+    host = MemoryHost()
+    async with a_rig(host, store=SlowStore(host, seconds=4.5)) as rig:
+        rig.put(a_bound_instance())
+        await asyncio.sleep(5)
+        assert rig.status() == RUNNING
+        assert rig.writes == 1
+
+
+@virtual_time
+async def test_an_image_that_fails_is_tried_again_later_and_later_however_long_it_takes() -> None:
+    host = MemoryHost()
+    store = SlowStore(host, seconds=3, error=ImageDownloadFailed("x answered 404 Not Found"))
+    async with a_rig(host, store=store) as rig:
+        rig.put(a_bound_instance())
+        await asyncio.sleep(70)
+        assert [round(begun) for begun in store.begun] == [0, 5, 12, 23, 42]
+        assert rig.status()[:3] == ("Failed", "False", "ImageDownloadFailed")
+        assert host.machine.volumes == {}
+
+
+@virtual_time
+async def test_an_instance_deleted_while_its_image_comes_goes_at_once() -> None:
+    host = MemoryHost()
+    async with a_rig(host, store=SlowStore(host, seconds=1000)) as rig:
+        rig.put(a_bound_instance())
+        await asyncio.sleep(10)
+        rig.delete()
+        await asyncio.sleep(0.1)
+        assert not rig.exists()
+        await asyncio.sleep(2000)
+        assert host.machine == Machine()
+
+
+@virtual_time
+async def test_an_instance_deleted_while_it_is_built_is_not_built_any_further() -> None:
+    async with a_rig() as rig:
+        rig.cache()
+        define = rig.host.define
+
+        async def deleted_meanwhile(xml: str) -> None:
+            await define(xml)
+            rig.delete()
+
+        rig.host.define = deleted_meanwhile
+        uid = rig.put(a_bound_instance())["metadata"]["uid"]
+        await asyncio.sleep(1)
+        assert not rig.exists()
+        assert uid not in rig.host.machine.domains
+        assert rig.host.machine.reservations == {}
 
 
 @virtual_time

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hypernova_agent.host import HostError, HostFault, HostUnreachable
 from hypernova_agent.registration import HYPERVISORS, Registration, allocatable_of, domain_type_of, status_of
 from hypernova_api.hypervisor import Hypervisor, HypervisorStatus, Overcommit, Resources
 from hypernova_api.quantity import Quantity
@@ -19,7 +20,7 @@ NOW = datetime(2026, 11, 21, 10, 15, tzinfo=UTC)
 KEY = Key("", NODE)
 
 
-def told(before: HypervisorStatus, unreachable: str | None = None, **parts: Any) -> dict[str, Any] | None:
+def told(before: HypervisorStatus, fault: HostFault | None = None, **parts: Any) -> dict[str, Any] | None:
     arguments: dict[str, Any] = {
         "facts": FACTS,
         "generation": 1,
@@ -27,7 +28,7 @@ def told(before: HypervisorStatus, unreachable: str | None = None, **parts: Any)
         "reserved_memory": GIB,
         "now": NOW,
     }
-    return status_of(before, unreachable=unreachable, **arguments | parts)
+    return status_of(before, fault=fault, **arguments | parts)
 
 
 def test_a_host_that_answers_is_told_whole() -> None:
@@ -58,12 +59,20 @@ def test_nothing_is_written_while_nothing_changes() -> None:
 
 def test_a_host_that_is_lost_keeps_what_is_known_of_it_and_says_why() -> None:
     before = HypervisorStatus.model_validate(told(HypervisorStatus()))
-    after = told(before, unreachable="libvirt went away")
+    after = told(before, fault=HostUnreachable("libvirt went away"))
     assert after is not None
     assert after["capacity"] == {"vcpus": 4, "memory": "8Gi", "disk": "100Gi"}
     (ready,) = after["conditions"]
     assert (ready["status"], ready["reason"]) == ("False", "LibvirtUnreachable")
     assert ready["message"].startswith("libvirt went away; ")
+
+
+def test_a_host_that_answers_but_cannot_be_used_says_so_in_its_own_words() -> None:
+    after = told(HypervisorStatus(), fault=HostError("network hypernova-default has another address"))
+    assert after is not None
+    (ready,) = after["conditions"]
+    assert (ready["status"], ready["reason"]) == ("False", "HostError")
+    assert ready["message"].startswith("network hypernova-default has another address; ")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +143,7 @@ async def test_nothing_is_said_before_anything_is_known() -> None:
 async def test_a_host_that_never_answered_is_registered_as_unreachable() -> None:
     own = Own()
     registration = own.registration
-    registration.unreachable("nobody answers")
+    registration.fails(HostUnreachable("nobody answers"))
     await registration.reconcile("own")
     (ready,) = own.hypervisor().status.conditions
     assert (ready.status, ready.reason) == ("False", "LibvirtUnreachable")
