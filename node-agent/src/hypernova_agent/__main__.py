@@ -18,6 +18,7 @@ from hypernova_agent.metrics import AgentMetrics
 from hypernova_agent.registration import AGENT_VERSION
 from hypernova_agent.settings import Settings
 from hypernova_agent.sync import Sync
+from hypernova_api.quantity import Quantity
 from hypernova_kube.client import Client
 from hypernova_kube.errors import NoCredentials
 from hypernova_kube.metrics import Metrics
@@ -34,6 +35,10 @@ def main() -> int:
     if arguments[:1] == ["run"]:
         arguments = arguments[1:]
     settings = parse(Settings, arguments, os.environ)
+    try:
+        Quantity(settings.reserved_memory)
+    except ValueError as error:
+        sys.exit(f"hypernova-agent: --reserved-memory: {error}")
     configure(settings.log_level, settings.log_format)
     status = 0
     try:

@@ -46,6 +46,7 @@ class Sync:
         self, settings: Settings, client: Client, host: Host, store: ImageStore, metrics: AgentMetrics
     ) -> None:
         node = settings.node_name
+        self._reserved_memory = Quantity(settings.reserved_memory).value
         self._settings = settings
         self._host = host
         self._store = store
@@ -197,10 +198,6 @@ class Sync:
 
     def _phases(self) -> Mapping[str, int]:
         return Counter(obj.get("status", {}).get("phase", "") for obj in self._instances.objects.values())
-
-    @property
-    def _reserved_memory(self) -> int:
-        return Quantity(self._settings.reserved_memory).value
 
 
 def _resolve(future: asyncio.Future[str], why: str) -> None:

@@ -130,7 +130,8 @@ async def download(
     """
     server = _server(image.url)
     with _failures(server, lambda: "it closed the connection"):
-        response = await session.get(image.url, max_redirects=_REDIRECTS)
+        # aiohttp's number is the first that is too many.
+        response = await session.get(image.url, max_redirects=_REDIRECTS + 1)
     async with response:
         if response.status != 200:
             raise ImageDownloadFailed(f"{server} answered {_status(response.status)}")
