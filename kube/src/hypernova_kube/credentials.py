@@ -5,6 +5,7 @@ its `Configuration`; this module takes from that only what our own HTTP session 
 package is loaded lazily and stays unloaded: importing this costs 0.2 s and 15 MB more than aiohttp and pydantic do.
 """
 
+import asyncio
 import os
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kubernetes.aio.client.configuration import Configuration
-from kubernetes.aio.config import ConfigException, load_kube_config
+from kubernetes.aio.config import ConfigException, kube_config, load_kube_config
 from kubernetes.aio.config.incluster_config import SERVICE_HOST_ENV_NAME, InClusterConfigLoader
 from yaml import YAMLError
 
@@ -75,11 +76,20 @@ def log_in_from(
     return lambda: _by_kubeconfig(str(kubeconfig or Path.home() / ".kube" / "config"))
 
 
+_READING = asyncio.Lock()
+
+
 async def _by_kubeconfig(paths: str) -> Login:
     configuration = Configuration()
     try:
-        await load_kube_config(config_file=paths, client_configuration=configuration, persist_config=False)
-        return _login(configuration)
+        async with _READING:
+            try:
+                await load_kube_config(config_file=paths, client_configuration=configuration, persist_config=False)
+                return _login(configuration)
+            finally:
+                # The library puts certificates and private keys of the kubeconfig into files under /tmp until the
+                # process exits; one that is killed would leave them there. Nobody reads them after this.
+                kube_config._cleanup_temp_files()
     except (ConfigException, OSError, ValueError) as error:
         raise NoCredentials(f"kubeconfig {paths}: {error}") from error
     except (AttributeError, TypeError, YAMLError) as error:

@@ -74,3 +74,11 @@ async def test_what_a_service_account_may_not_do_is_forbidden(cluster, client, n
     async with await Client.connect(by_token_file(cluster.kubeconfig, tmp_path, token)) as ours:
         with pytest.raises(Forbidden, match="cannot list resource"):
             await ours.list(NODES)
+
+
+async def test_no_certificate_or_key_of_a_kubeconfig_stays_in_a_file_while_we_run(cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for _ in range(2):  # the second time, too, they are found
+        async with await Client.connect(cluster.kubeconfig) as client:
+            assert await client.get_raw("/readyz") == "ok"
+            assert list(tmp_path.iterdir()) == []
