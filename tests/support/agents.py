@@ -132,6 +132,21 @@ class Node:
     async def delete(self, name: str) -> None:
         await self.client.delete(INSTANCES, name, self.namespace)
 
+    async def clear(self) -> None:
+        """Delete all Instances of the test, and the images they came from; nothing else may be left."""
+        names = [
+            each["metadata"]["name"] for each in (await self.client.list(INSTANCES, namespace=self.namespace)).items
+        ]
+        for name in names:
+            await self.edit(name, terminationGracePeriodSeconds=0)
+            await self.delete(name)
+        for name in names:
+            await self.gone(name)
+        left = [name for name in self.volumes() if not name.startswith("image-")]
+        assert (self.domains().split(), left, self.reservations()) == ([], [], [])
+        for name in self.volumes():
+            self.host.path(f"{POOL}/{name}").unlink()
+
     # What they see
 
     async def get(self, name: str) -> Object | None:
@@ -190,7 +205,13 @@ class Node:
         (pid,) = self.qemus(uid)
         os.kill(pid, signal.SIGKILL)
 
+    def reservations(self) -> list[str]:
+        """MACs that the default network knows."""
+        network = self.host.run("virsh", "net-dumpxml", "hypernova-default").stdout
+        return re.findall(r"<host mac='([^']+)'", network)
+
     def domains(self) -> str:
+        """UUIDs of all domains, one a line."""
         return self.host.run("virsh", "list", "--all", "--uuid").stdout
 
     def console(self, uid: str) -> str:

@@ -15,13 +15,12 @@ from support.image_server import ImageServer
 
 @pytest.fixture
 async def node(cluster: Cluster, client: Client, host: Host, namespace: str, tmp_path: Path) -> AsyncIterator[Node]:
-    """The shared host with an agent for this test."""
+    """The shared host with an agent for this test, left without anything of it."""
     node = make_node(cluster, client, host, tmp_path, namespace)
     await node.start()
     yield node
+    await node.clear()
     node.agent.stop()
-    host.run("sh", "-c", "for uuid in $(virsh list --all --uuid); do virsh destroy $uuid; virsh undefine $uuid; done")
-    host.run("sh", "-c", "rm -f /var/lib/libvirt/hypernova/*")
 
 
 @pytest.fixture
