@@ -9,24 +9,24 @@ from hypothesis import strategies as st
 
 from hypernova_agent.errors import ImageError, ImageFormatMismatch, ImageHasBackingFile, ImageHasDataFile
 from hypernova_agent.images.formats import check, raw_size
-from hypernova_agent.images.qcow2 import HEADER_SIZE, Header, parse
+from hypernova_agent.images.qcow2 import HEADER_SIZE, parse
 from support.qcow2 import header
 
 GIB = 1 << 30
 
 
 def test_a_self_contained_image_is_taken_and_tells_what_a_guest_sees() -> None:
-    assert parse(header()) == Header(version=3, virtual_size=10 * GIB, cluster_size=65536)
+    assert parse(header()) == 10 * GIB
     assert check(header(), "qcow2") == 10 * GIB
 
 
 def test_version_2_has_no_features_to_look_at() -> None:
-    assert parse(header(version=2, incompatible=0xFF)[:72]).version == 2
+    assert parse(header(version=2, incompatible=0xFF)[:72]) == 10 * GIB
 
 
 @pytest.mark.parametrize("bits", [1 << 3, 1 << 4], ids=["zstd", "subclusters"])
 def test_harmless_features_are_taken(bits: int) -> None:
-    assert parse(header(incompatible=bits)).virtual_size == 10 * GIB
+    assert parse(header(incompatible=bits)) == 10 * GIB
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_file_that_ends_within_its_header_is_refused(length: int) -> None:
 def test_garbage_raises_nothing_but_its_own_error(garbage: bytes) -> None:
     for head in (garbage, b"QFI\xfb" + garbage, b"QFI\xfb\0\0\0\x03" + garbage):
         with contextlib.suppress(ImageError):
-            assert 0 < parse(head).virtual_size <= 1 << 60
+            assert 0 < parse(head) <= 1 << 60
 
 
 @given(st.integers(0, HEADER_SIZE - 1), st.integers(0, 255))

@@ -34,7 +34,7 @@ def check(head: bytes, declared: Format) -> int | None:
     """
     if declared == "qcow2":
         _refuse({magic: what for magic, what in _FOREIGN.items() if magic != qcow2.MAGIC}, head, declared)
-        return qcow2.parse(head).virtual_size
+        return qcow2.parse(head)
     _refuse(_FOREIGN, head, declared)
     return None
 

@@ -7,7 +7,6 @@ nothing else is read, and no length or offset in them is followed.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
 from hypernova_agent.errors import ImageFormatMismatch, ImageHasBackingFile, ImageHasDataFile
 
@@ -25,19 +24,8 @@ _LARGEST = 1 << 60
 """Bytes of virtual size. QEMU's own bound depends on the cluster size and lies below."""
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """A qcow2 file that is one self-contained disk."""
-
-    version: int
-    virtual_size: int
-    """Bytes a guest sees."""
-
-    cluster_size: int
-
-
-def parse(head: bytes) -> Header:
-    """Read the beginning of a file that is said to be qcow2.
+def parse(head: bytes) -> int:
+    """Read the beginning of a file that is said to be qcow2: the bytes a guest sees, if it is one self-contained disk.
 
     Raises:
         ImageFormatMismatch: it is not, or of a variant that is not taken (encrypted, damaged, of the future).
@@ -72,4 +60,4 @@ def parse(head: bytes) -> Header:
         raise ImageFormatMismatch(f"the qcow2 header is damaged: clusters of 2^{cluster_bits} bytes do not exist")
     if not 0 < virtual_size <= _LARGEST:
         raise ImageFormatMismatch(f"the image's virtual size is {virtual_size} bytes")
-    return Header(version=version, virtual_size=virtual_size, cluster_size=1 << cluster_bits)
+    return int(virtual_size)
