@@ -51,7 +51,15 @@ def test_a_bind_is_everything_an_agent_needs_in_one_patch() -> None:
                     "message": "bound to node node-a",
                     "observedGeneration": 3,
                     "lastTransitionTime": "2026-11-21T08:30:00Z",
-                }
+                },
+                {
+                    "type": "Ready",
+                    "status": "False",
+                    "reason": "Building",
+                    "message": "node node-a is building it",
+                    "observedGeneration": 3,
+                    "lastTransitionTime": "2026-11-21T08:30:00Z",
+                },
             ],
         },
     }
@@ -71,6 +79,14 @@ def test_a_refusal_says_why_and_leaves_other_conditions() -> None:
                     "status": "False",
                     "reason": "NoHostFits",
                     "message": "0/1 hosts fit: 1 in maintenance",
+                    "observedGeneration": 3,
+                    "lastTransitionTime": "2026-11-21T08:30:00Z",
+                },
+                {
+                    "type": "Ready",
+                    "status": "False",
+                    "reason": "NoHostFits",
+                    "message": "not bound to a node",
                     "observedGeneration": 3,
                     "lastTransitionTime": "2026-11-21T08:30:00Z",
                 },

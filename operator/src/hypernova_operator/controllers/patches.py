@@ -15,6 +15,7 @@ from hypernova_operator.cache.records import Instance
 from hypernova_operator.controllers.resolve import Resolved, Unmet
 
 SCHEDULED = "Scheduled"
+READY = "Ready"
 
 
 def bound(instance: Instance, to: str, resolved: Resolved, assignment: Assignment, now: datetime) -> Object:
@@ -27,14 +28,24 @@ def bound(instance: Instance, to: str, resolved: Resolved, assignment: Assignmen
         key_pairs=[key_pair.bound for key_pair in resolved.key_pairs],
         addresses=[Address(network=DEFAULT_NETWORK, ip=str(assignment.ip), mac=assignment.mac)],
         observed_generation=instance.generation,
-        conditions=_with(instance, "True", "Bound", f"bound to node {to}", now),
+        conditions=_with(
+            instance,
+            now,
+            (SCHEDULED, "True", "Bound", f"bound to node {to}"),
+            (READY, "False", "Building", f"node {to} is building it"),
+        ),
     )
     return _on_condition(instance) | {"status": status.to_wire()}
 
 
 def refused(instance: Instance, why: Unmet, now: datetime) -> Object:
     """To the status: the Instance waits, and why."""
-    changed = _with(instance, "False", why.reason, why.message, now)
+    changed = _with(
+        instance,
+        now,
+        (SCHEDULED, "False", why.reason, why.message),
+        (READY, "False", why.reason, "not bound to a node"),
+    )
     status = {
         "phase": Phase.PENDING.value,
         "observedGeneration": instance.generation,
@@ -72,13 +83,19 @@ def _on_condition(instance: Instance) -> Object:
     return {"metadata": {"resourceVersion": str(instance.version)}}
 
 
-def _with(instance: Instance, status: conditions.Truth, reason: str, message: str, now: datetime) -> list[Condition]:
-    scheduled = Condition(
-        type=SCHEDULED,
-        status=status,
-        reason=reason,
-        message=message,
-        observed_generation=instance.generation,
-        last_transition_time=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+def _with(instance: Instance, now: datetime, *observed: tuple[str, conditions.Truth, str, str]) -> list[Condition]:
+    """The Instance's conditions with these in them: type, status, reason, message of each."""
+    return conditions.merge(
+        instance.conditions,
+        *(
+            Condition(
+                type=type_,
+                status=status,
+                reason=reason,
+                message=message,
+                observed_generation=instance.generation,
+                last_transition_time=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            )
+            for type_, status, reason, message in observed
+        ),
     )
-    return conditions.merge(instance.conditions, scheduled)
