@@ -17,6 +17,7 @@ from hypernova_agent.reconcile import INSTANCES, Reconciler
 from hypernova_agent.registration import HYPERVISORS, Registration, allocatable_of, domain_type_of
 from hypernova_agent.settings import Settings
 from hypernova_agent.view import View
+from hypernova_api.hypervisor import LEASE_PREFIX
 from hypernova_api.meta import HYPERVISOR_LABEL
 from hypernova_api.quantity import Quantity
 from hypernova_kube.backoff import Backoff
@@ -53,7 +54,7 @@ class Sync:
         self._metrics = metrics
         self._events = EventRecorder(client, "hypernova-agent", node)
         self._heartbeat = Heartbeat(
-            client, settings.namespace, f"hypervisor-{node}", node, labels={HYPERVISOR_LABEL: "true"}
+            client, settings.namespace, f"{LEASE_PREFIX}{node}", node, labels={HYPERVISOR_LABEL: "true"}
         )
         self._instances = Reflector(client, INSTANCES, self._instance_changed, field_selector=f"status.nodeName={node}")
         self._hypervisors = Reflector(
