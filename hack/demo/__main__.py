@@ -63,9 +63,9 @@ def up(stack: Stack) -> None:
     with stage(f"host {NODE}"):
         stack.start_host(NODE)
     with stage("operator, node agent"):
-        files, url = stack.file_server(images.qcow2.parent)
-        for component in (files, stack.operator(), stack.agent(NODE)):
-            component.start()
+        url = stack.serve(images.qcow2.parent)
+        stack.operator().start()
+        stack.agent(NODE).start()
     with stage("kubectl apply"):
         manifest = stack.folder / "quickstart.yaml"
         values = {"IMAGE_URL": f"{url}/{images.qcow2.name}", "IMAGE_SHA256": images.sha256}

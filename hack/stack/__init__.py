@@ -1,5 +1,6 @@
 """A whole Hypernova on this machine: control plane, hosts, operator and agents, as demo, tests and benches run it."""
 
-from .stack import NAMESPACE, POOL, Stack
+from .program import Program
+from .stack import POOL, Stack
 
-__all__ = ["NAMESPACE", "POOL", "Stack"]
+__all__ = ["POOL", "Program", "Stack"]

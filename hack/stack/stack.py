@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import sys
-import urllib.error
-import urllib.request
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -15,15 +12,14 @@ from typing import Self
 
 from hack.devcluster import Cluster, install, wait_installed
 from hack.devcluster.guard import guarded
-from hack.devcluster.ports import reserved
 from hack.devcluster.process import Component, end, running
 from hack.lab import Lab
 
-NAMESPACE = "hypernova-system"
+from . import program
+from .program import READY_SECONDS, Program, kept_port
+
 POOL = "/var/lib/libvirt/hypernova"
 """Where the agent's storage pool is on a host."""
-
-READY_SECONDS = 60.0
 
 
 class Stack:
@@ -37,6 +33,7 @@ class Stack:
         self.folder = folder.absolute()
         self.cluster = Cluster(self.folder / "cluster")
         self.lab = Lab(self.folder / "lab")
+        self._logs = self.folder / "logs"
         self._block = ExitStack()
 
     def __enter__(self) -> Self:
@@ -66,27 +63,29 @@ class Stack:
         self.cluster.admin.ensure("/api/v1/nodes", {"metadata": {"name": node}})
         self.cluster.kubectl("label", "--overwrite", "node", node, "compute.hypernova.dev/hypervisor=true")
 
-    def operator(self, name: str = "operator") -> Component:
+    def operator(self, name: str = "operator") -> Program:
         """An operator; several of them elect a leader."""
-        kubeconfig = self.cluster.service_account_kubeconfig(NAMESPACE, "hypernova-operator")
-        return self._component(name, "hypernova_operator", "--kubeconfig", str(kubeconfig), "--identity", name)
+        return program.operator(self.cluster, self._logs, name)
 
-    def agent(self, node: str) -> Component:
-        """The agent of a host, with the rights of a Pod on its Node."""
-        kubeconfig = self.cluster.service_account_kubeconfig(NAMESPACE, "hypernova-node-agent", node=node)
-        return self._component(
-            f"agent-{node}",
-            "hypernova_agent",
-            *("--kubeconfig", str(kubeconfig), "--node-name", node),
-            # KVM is there on some machines and boots no Linux guest on all of them; emulation does everywhere.
-            *("--libvirt-uri", self.lab.host(node).libvirt_uri, "--domain-type", "qemu"),
-        )
+    def agent(self, node: str) -> Program:
+        """The agent of a host."""
+        return program.agent(self.cluster, self.lab.host(node), self._logs, node)
 
-    def file_server(self, folder: Path) -> tuple[Component, str]:
-        """A web server for the files of a folder, and its address."""
-        port = self._port("files")
-        arguments = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(folder), str(port)]
-        return self._process("files", arguments, lambda: _listens(port)), f"http://127.0.0.1:{port}"
+    def serve(self, folder: Path) -> str:
+        """Serve the files of a folder over HTTP; returns the address."""
+        port = kept_port(self._logs / "files.port")
+        Component(
+            name="files",
+            folder=self._logs,
+            binary=Path(sys.executable),
+            arguments=[
+                *(sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(folder), str(port))
+            ],
+            log=self._logs / "files.log",
+            ready=lambda: _listens(port),
+            ready_seconds=READY_SECONDS,
+        ).start()
+        return f"http://127.0.0.1:{port}"
 
     def overcommit(self, node: str, *, cpu: int) -> None:
         """Let a host take that many virtual CPUs for each of its own; its agent has made the Hypervisor by now."""
@@ -98,52 +97,12 @@ class Stack:
         path = self.lab.host(node).path(f"{POOL}/{uid}.console.log")
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def metrics(self, component: str) -> str:
-        """The /metrics of an operator or agent, by the name of its process."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._port(component)}/metrics", timeout=10) as answer:
-            return str(answer.read().decode())
-
     def down(self) -> None:
         """End all of it, whatever part is up, and remove the cluster's data. Hosts' folders and logs stay."""
-        for pid, _ in running(self.folder):
+        for pid, _ in running(self._logs):
             end(pid)
         self.lab.down()
         self.cluster.delete()
-
-    def _component(self, name: str, module: str, *arguments: str) -> Component:
-        port = self._port(name)
-        flags = ["--namespace", NAMESPACE, "--probe-port", str(port), *arguments]
-        return self._process(name, [sys.executable, "-m", module, *flags], lambda: _is_ready(port))
-
-    def _process(self, name: str, arguments: list[str], ready: Callable[[], bool]) -> Component:
-        logs = self.folder / "logs"
-        logs.mkdir(parents=True, exist_ok=True)
-        return Component(
-            name=name,
-            folder=self.folder,
-            binary=Path(sys.executable),
-            arguments=arguments,
-            log=logs / f"{name}.log",
-            ready=ready,
-            ready_seconds=READY_SECONDS,
-        )
-
-    def _port(self, name: str) -> int:
-        """The port of a process on loopback, chosen at first and kept."""
-        file = self.folder / "ports" / name
-        if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with reserved(1) as (port,):
-                file.write_text(f"{port}\n")
-        return int(file.read_text())
-
-
-def _is_ready(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (OSError, urllib.error.HTTPError):
-        return False
 
 
 def _listens(port: int) -> bool:

@@ -37,7 +37,7 @@ def result(name: str, figures: Mapping[str, float]) -> None:
 
 async def bench_create(cloud: Cloud, stack: Stack, name: str, batches: list[int]) -> None:
     """Create Instances batch by batch, each when the one before runs: latency, its parts, and our writes."""
-    writes, steps = ApiWrites(stack), StepSeconds(stack, NODE)
+    writes, steps = ApiWrites(stack), StepSeconds(stack.agent(NODE))
     runs = [run for size in batches for run in await cloud.create(size)]
     bind = [1000 * (run.bound - run.created) for run in runs]
     total = [1000 * (run.running - run.created) for run in runs]
@@ -79,9 +79,9 @@ async def main() -> None:
     with tempfile.TemporaryDirectory(prefix="hn-bench-") as folder, Stack(Path(folder)) as stack:
         stack.start_cluster()
         stack.start_host(NODE)
-        files, url = stack.file_server(images.boot_sector.parent)
-        for component in (files, stack.operator(), stack.agent(NODE)):
-            component.start()
+        url = stack.serve(images.boot_sector.parent)
+        stack.operator().start()
+        stack.agent(NODE).start()
         stack.overcommit(NODE, cpu=64)  # boot sectors halt most of the time: a hundred fit any machine
         async with await Client.connect(stack.cluster.kubeconfig, component="bench") as client:
             cloud = Cloud(client, f"{url}/{images.boot_sector.name}", images.boot_sector_sha256)

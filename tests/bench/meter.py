@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from hack.stack import Stack
+from hack.stack import Program, Stack
 
 WRITES = {"POST", "PUT", "PATCH", "APPLY", "DELETE"}
 
@@ -38,9 +38,8 @@ class StepSeconds:
 
     METRIC = "hypernova_agent_step_seconds"
 
-    def __init__(self, stack: Stack, node: str) -> None:
-        self._stack = stack
-        self._node = node
+    def __init__(self, agent: Program) -> None:
+        self._agent = agent
         self._before = self._totals()
 
     def mean(self) -> dict[str, float]:
@@ -53,14 +52,8 @@ class StepSeconds:
         return means
 
     def _totals(self) -> dict[str, tuple[float, float]]:
-        sums: dict[str, float] = {}
-        counts: dict[str, float] = {}
-        for family in text_string_to_metric_families(self._stack.metrics(f"agent-{self._node}")):
-            for sample in family.samples:
-                if sample.name == f"{self.METRIC}_sum":
-                    sums[sample.labels["step"]] = sample.value
-                elif sample.name == f"{self.METRIC}_count":
-                    counts[sample.labels["step"]] = sample.value
+        counts = {labels["step"]: value for labels, value in self._agent.samples(f"{self.METRIC}_count")}
+        sums = {labels["step"]: value for labels, value in self._agent.samples(f"{self.METRIC}_sum")}
         return {step: (seconds, counts[step]) for step, seconds in sums.items()}
 
 

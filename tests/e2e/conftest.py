@@ -25,8 +25,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def _user(stack: Stack) -> User:
     images = guest.build()
-    files, url = stack.file_server(images.qcow2.parent)
-    files.start()
+    url = stack.serve(images.qcow2.parent)
     for component in (stack.operator(), *(stack.agent(node) for node in NODES)):
         component.start()
     user = User(stack, url, images)

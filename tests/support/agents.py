@@ -4,18 +4,14 @@ import itertools
 import os
 import re
 import signal
-import sys
-import urllib.request
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hack.devcluster import Cluster
-from hack.devcluster.install import NAMESPACE
-from hack.devcluster.ports import reserved
-from hack.devcluster.process import Component
 from hack.lab import Host
+from hack.stack import POOL, Program, program
 from hypernova_agent.reconcile import INSTANCES
 from hypernova_agent.registration import HYPERVISORS
 from hypernova_api.meta import FINALIZER
@@ -25,8 +21,6 @@ from hypernova_kube.resources import Object
 from support.builders import AN_ED25519_KEY, a_condition, an_instance
 from support.waiting import eventually_async
 
-POOL = "/var/lib/libvirt/hypernova"
-_READY_SECONDS = 60.0
 _addresses = itertools.count(2)
 
 
@@ -49,7 +43,7 @@ class BootImage:
         }
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Node:
     """One lab host, registered as a Node, and its agent."""
 
@@ -59,30 +53,8 @@ class Node:
     """An administrator's."""
 
     host: Host
-    folder: Path
     namespace: str
-    port: int
-    flags: tuple[str, ...] = ()
-    agent: Component = field(init=False)
-
-    def __post_init__(self) -> None:
-        kubeconfig = self.cluster.service_account_kubeconfig(NAMESPACE, "hypernova-node-agent", node=self.name)
-        arguments = [
-            *(sys.executable, "-m", "hypernova_agent", "run"),
-            *("--kubeconfig", str(kubeconfig), "--node-name", self.name, "--namespace", NAMESPACE),
-            *("--libvirt-uri", self.host.libvirt_uri, "--domain-type", "qemu"),
-            *("--probe-host", "127.0.0.1", "--probe-port", str(self.port)),
-            *self.flags,
-        ]
-        self.agent = Component(
-            name=f"agent-{self.name}",
-            folder=self.folder,
-            binary=Path(sys.executable),
-            arguments=arguments,
-            log=self.folder / f"agent-{self.name}.log",
-            ready=lambda: self._answers("/readyz"),
-            ready_seconds=_READY_SECONDS,
-        )
+    agent: Program
 
     async def start(self) -> None:
         """Start the agent, and let its host take far more guests than a small machine's CPUs would."""
@@ -218,30 +190,6 @@ class Node:
         path = self.host.path(f"{POOL}/{uid}.console.log")
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def metric(self, name: str, **labels: str) -> float:
-        """The sum of a metric's samples that carry the labels."""
-        total = 0.0
-        for line in self._text("/metrics").splitlines():
-            found = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line)
-            if (
-                found
-                and found[1] == name
-                and all(f'{key}="{value}"' in (found[2] or "") for key, value in labels.items())
-            ):
-                total += float(found[3])
-        return total
-
-    def _answers(self, path: str) -> bool:
-        try:
-            self._text(path)
-        except OSError:
-            return False
-        return True
-
-    def _text(self, path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
-            return str(answer.read().decode())
-
 
 def ready_of(obj: Object | None) -> Object:
     """The condition Ready; empty if there is none."""
@@ -252,7 +200,7 @@ def ready_of(obj: Object | None) -> Object:
 def writes(node: Node) -> float:
     """Successful writes to Instances that the agent has made in its life."""
     return sum(
-        node.metric("hypernova_kube_requests_total", verb=verb, resource=resource, code="200")
+        node.agent.metric("hypernova_kube_requests_total", verb=verb, resource=resource, code="200")
         for verb in ("patch", "update", "create")
         for resource in ("instances", "instances/status")
     )
@@ -266,9 +214,7 @@ def make_node(
     cluster.admin.ensure(
         "/api/v1/nodes", {"metadata": {"name": name, "labels": {"compute.hypernova.dev/hypervisor": "true"}}}
     )
-    with reserved(1) as (port,):
-        pass
-    return Node(name, cluster, client, host, folder, namespace, port, flags)
+    return Node(name, cluster, client, host, namespace, program.agent(cluster, host, folder, name, *flags))
 
 
 def _command_line(pid: int) -> str:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import signal
-import sys
-import urllib.error
-import urllib.request
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,8 +13,7 @@ from typing import Any
 
 from hack.devcluster import Cluster
 from hack.devcluster.install import NAMESPACE
-from hack.devcluster.ports import reserved
-from hack.devcluster.process import Component
+from hack.stack import program
 from hypernova_api.flavor import Flavor
 from hypernova_api.hypervisor import LEASE_PREFIX, Hypervisor
 from hypernova_api.image import Image
@@ -49,92 +44,36 @@ EXACT = {"cpu": 1, "memory": 1, "disk": 1}
 
 
 class OperatorProcess:
-    """One operator, with the rights of its ServiceAccount."""
+    """One operator, and what may happen to it."""
 
     def __init__(self, cluster: Cluster, folder: Path, name: str, *flags: str, kubeconfig: Path | None = None) -> None:
-        kubeconfig = kubeconfig or cluster.service_account_kubeconfig(NAMESPACE, "hypernova-operator")
-        with reserved(1) as (port,):
-            self._port = port
         self.name = name
-        self._component = Component(
-            name=name,
-            folder=folder,
-            binary=Path(sys.executable),
-            arguments=[
-                *(sys.executable, "-m", "hypernova_operator"),
-                *("--kubeconfig", str(kubeconfig), "--namespace", NAMESPACE, "--identity", name),
-                *("--probe-port", str(port)),
-                *flags,
-            ],
-            log=folder / f"{name}.log",
-            ready=lambda: self.answers("/readyz"),
-            ready_seconds=60,
-        )
-
-    def start(self) -> None:
-        """Start, and return when ready."""
-        self._component.start()
-
-    def stop(self) -> None:
-        """As a rollout does: SIGTERM."""
-        self._component.stop()
+        self._program = program.operator(cluster, folder, name, *flags, kubeconfig=kubeconfig)
+        self.start, self.stop = self._program.start, self._program.stop
+        self.answers, self.metric = self._program.answers, self._program.metric
 
     def kill(self) -> None:
         """As a power cut does: SIGKILL."""
-        self._component.stop(kill=True)
+        self._program.stop(kill=True)
 
     def freeze(self) -> None:
         """Let it hang, as a machine does that swaps or a virtual machine that is paused."""
-        self._signal(signal.SIGSTOP)
+        self._program.signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        self._signal(signal.SIGCONT)
+        self._program.signal(signal.SIGCONT)
 
     @property
     def running(self) -> bool:
-        return self._component.pid is not None
+        return self._program.pid is not None
 
     @property
     def log(self) -> str:
-        return self._component.log.read_text()
-
-    def answers(self, path: str) -> bool:
-        """Whether a probe succeeds."""
-        try:
-            self._text(path)
-        except OSError:
-            return False
-        return True
-
-    def metric(self, name: str, **labels: str) -> float:
-        """The sum of a metric's samples that carry the labels."""
-        total = 0.0
-        for line in self._text("/metrics").splitlines():
-            found = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line)
-            if (
-                found
-                and found[1] == name
-                and all(f'{key}="{text}"' in (found[2] or "") for key, text in labels.items())
-            ):
-                total += float(found[3])
-        return total
+        return self._program.log
 
     @property
     def leads(self) -> bool:
         return self.metric("hypernova_leader") == 1
-
-    def _signal(self, number: int) -> None:
-        pid = self._component.pid
-        assert pid is not None
-        pidfd = os.pidfd_open(pid)
-        try:
-            signal.pidfd_send_signal(pidfd, number)
-        finally:
-            os.close(pidfd)
-
-    def _text(self, path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=5) as answer:
-            return str(answer.read().decode())
 
 
 class FakeAgent:

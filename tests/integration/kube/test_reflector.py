@@ -224,4 +224,4 @@ async def test_a_cluster_restored_from_a_backup_is_held_as_it_is_now(own_cluster
         shutil.rmtree(own_cluster.folder / "etcd")
         shutil.copytree(tmp_path / "backup", own_cluster.folder / "etcd")
         await asyncio.to_thread(own_cluster.up)
-        await eventually_async(mirror.has(old="1"), "the objects of the backup")
+        await eventually_async(mirror.has(old="1"), "the objects of the backup", seconds=60)

@@ -115,7 +115,7 @@ async def test_a_guest_that_is_killed_is_started_again_with_back_off(node: Node,
         assert re.search(r"started again at \d\d:\d\d:\d\dZ$", ready_of(obj)["message"])
         await node.shows("web-1", "Running", "Running")
         assert node.qemus(uid) not in ([], [pid])
-    assert node.metric("hypernova_agent_guest_ends_total") == 3
+    assert node.agent.metric("hypernova_agent_guest_ends_total") == 3
 
 
 async def test_what_libvirt_refuses_is_shown_and_tried_again_and_others_go_on(
