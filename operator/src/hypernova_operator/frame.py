@@ -57,7 +57,7 @@ class Frame:
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=login.tls),
             cookie_jar=aiohttp.DummyCookieJar(),
-            middlewares=[_as(login)],
+            middlewares=[_whole_answer, _as(login)],
             proxy=login.proxy,
         )
         return kopf.AiohttpSession(server=login.server, aiohttp_session=session)
@@ -108,6 +108,20 @@ def _stopper(on_stop: Callable[[], Awaitable[None]]) -> Any:
         await on_stop()
 
     return stop
+
+
+async def _whole_answer(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """An answer that kopf can read to its end, unless it is a watch: of one that breaks off, kopf would end.
+
+    As an error of the connection, which it is, kopf tries again.
+    """
+    response = await handler(request)
+    if "watch" not in request.url.query:
+        try:
+            await response.read()
+        except aiohttp.ClientPayloadError as error:
+            raise aiohttp.ServerDisconnectedError(f"the answer broke off: {error}") from error
+    return response
 
 
 def _as(login: Login) -> aiohttp.ClientMiddlewareType:
