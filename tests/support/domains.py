@@ -5,9 +5,9 @@ import json
 import re
 from pathlib import Path
 
+import libvirt
 import pycdlib
 
-import libvirt
 from hack.guest.command import run
 from hack.lab import Host
 from support.waiting import eventually

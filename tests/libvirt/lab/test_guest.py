@@ -1,8 +1,8 @@
 """The test guests boot, and keep what their docstrings promise."""
 
+import libvirt
 import pytest
 
-import libvirt
 from hack.guest import Guest
 from hack.lab import Host, Lab
 from support.domains import (

@@ -1,8 +1,8 @@
 """Lab hosts: real libvirt, real network, honest failures."""
 
+import libvirt
 import pytest
 
-import libvirt
 from hack.guest import Guest
 from hack.lab import Host, Lab, LabError
 from support.domains import connect, define, is_off, overlay, wait_for_line

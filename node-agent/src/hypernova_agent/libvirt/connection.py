@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, TypeVar
 
 import libvirt
+
 from hypernova_agent.host import HostFault, HostUnreachable
 from hypernova_agent.libvirt import opening
 from hypernova_agent.libvirt.events import start_event_loop

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import libvirt
+
 from hypernova_agent.host import Domain, DomainState
 from hypernova_agent.libvirt.errors import says
 from hypernova_agent.xml.metadata import NAMESPACE, parse_owner

@@ -8,6 +8,7 @@ HostFault
 from __future__ import annotations
 
 import libvirt
+
 from hypernova_agent.host import HostError, HostFault, HostUnreachable
 
 MESSAGE_LIMIT = 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import libvirt
+
 from hypernova_agent.host import HostFacts
 from hypernova_agent.xml.capabilities import Capabilities, Cpu, parse_capabilities, parse_host_model
 

@@ -10,6 +10,7 @@ from queue import SimpleQueue
 from typing import Concatenate, ParamSpec, TypeVar
 
 import libvirt
+
 from hypernova_agent.host import HostUnreachable
 from hypernova_agent.libvirt.errors import host_fault
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import libvirt
+
 from hypernova_agent.host import HostError, Reservation
 from hypernova_agent.libvirt.errors import says
 from hypernova_agent.xml.network import NatNetwork, network_xml, parse_gateway, parse_reservations, reservation_xml

@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import Future
 
 import libvirt
+
 from hypernova_agent.host import HostUnreachable
 from hypernova_agent.libvirt.errors import shortened
 

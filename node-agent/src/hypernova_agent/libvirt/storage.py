@@ -7,6 +7,7 @@ is in it only after a refresh.
 from __future__ import annotations
 
 import libvirt
+
 from hypernova_agent.host import HostError, Volume
 from hypernova_agent.libvirt.errors import says
 from hypernova_agent.xml.storage import (

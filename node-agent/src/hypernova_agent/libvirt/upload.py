@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 
 import libvirt
+
 from hypernova_agent.host import HostError, HostFault
 from hypernova_agent.libvirt.connection import Connection
 from hypernova_agent.libvirt.errors import says
