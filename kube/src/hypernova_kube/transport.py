@@ -111,7 +111,13 @@ class Transport:
             await self._log_in_again(login)
             response = await self._open(request, self._login, limits)
         async with response:
-            yield response
+            try:
+                yield response
+            finally:
+                # An answer that was not read to its end, as a watch's. TLS would have its connection say good-bye and
+                # wait for the other side, which may hang, long after the session is closed.
+                if response.connection is not None and response.connection.transport is not None:
+                    response.connection.transport.abort()
 
     async def _open(self, request: Request, login: Login, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
         headers = {"Accept": request.accept}

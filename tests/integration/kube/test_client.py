@@ -191,3 +191,14 @@ async def test_a_watch_that_is_left_early_closes_its_connection(cluster, proxy, 
         await anext(watch)  # the namespace's kube-root-ca.crt
         await watch.aclose()
         await eventually_async(lambda: proxy.connections == 0, "the connection's end")
+
+
+async def test_a_watch_given_up_for_its_silence_closes_its_connection_though_nobody_answers(
+    cluster, proxy, tmp_path, namespace
+):
+    async with await Client.connect(proxied(cluster, proxy, tmp_path)) as client:
+        watch = client.watch(CONFIG_MAPS, resource_version="0", namespace=namespace)
+        await anext(watch)  # the namespace's kube-root-ca.crt
+        proxy.stall()
+        await watch.aclose()
+        await eventually_async(lambda: proxy.connections == 0, "the connection to be closed", 10)
