@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -36,6 +37,11 @@ class Condition(Model):
 
 Conditions = Annotated[list[Condition], Field(max_length=32), keyed_by("type")]
 """The conditions of an object: at most one of a type."""
+
+
+def timestamp(when: datetime) -> str:
+    """A time in UTC as `last_transition_time` has it: to the second, as metav1.Time."""
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def find(conditions: Iterable[Condition], type_: str) -> Condition | None:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from hypernova_agent.host import HostFacts, HostFault, HostUnreachable
-from hypernova_api.conditions import Condition, merge
+from hypernova_api.conditions import Condition, merge, timestamp
 from hypernova_api.hypervisor import Cpu, DomainType, Hypervisor, HypervisorStatus, Overcommit, Resources, Versions
 from hypernova_api.quantity import Quantity
 from hypernova_kube.client import Client
@@ -72,7 +72,7 @@ def status_of(
         reason=reason_of(fault),
         message="" if fault is None else f"{fault}; running guests go on, and it is tried again and again",
         observed_generation=generation,
-        last_transition_time=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        last_transition_time=timestamp(now),
     )
     told: dict[str, Any] = {"observed_generation": generation, "conditions": merge(before.conditions, ready)}
     if facts is not None:

@@ -13,7 +13,7 @@ from hypernova_agent.desired import Desired
 from hypernova_agent.host import DomainState
 from hypernova_agent.images.store import Progress
 from hypernova_agent.sizes import part, size
-from hypernova_api.conditions import Condition, Truth, find, merge
+from hypernova_api.conditions import Condition, Truth, find, merge, timestamp
 from hypernova_api.instance import Instance, Phase
 
 READY = "Ready"
@@ -119,7 +119,7 @@ def status_patch(instance: Instance, told: Verdict, now: datetime) -> dict[str, 
         reason=told.reason,
         message=told.message,
         observed_generation=generation,
-        last_transition_time=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        last_transition_time=timestamp(now),
     )
     return {
         "metadata": {"resourceVersion": instance.metadata.resource_version},

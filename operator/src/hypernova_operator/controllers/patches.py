@@ -94,7 +94,7 @@ def _with(instance: Instance, now: datetime, *observed: tuple[str, conditions.Tr
                 reason=reason,
                 message=message,
                 observed_generation=instance.generation,
-                last_transition_time=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                last_transition_time=conditions.timestamp(now),
             )
             for type_, status, reason, message in observed
         ),
