@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from hypernova_api.architecture import DomainType, Firmware
 from hypernova_api.conditions import Conditions
-from hypernova_api.meta import AGE, Column, Kind, Model
+from hypernova_api.cpuset import CpuSet
+from hypernova_api.flavor import Alias, PageSize
+from hypernova_api.meta import AGE, AS_SET, Column, Kind, Model, Rule, keyed_by
+from hypernova_api.overcommit import Overcommit
 from hypernova_api.quantity import Quantity
-
-DomainType = Literal["kvm", "qemu"]
+from hypernova_api.traits import Traits
 
 LEASE_PREFIX = "hypervisor-"
 """The Lease by which a node's agent shows that it lives is named so, followed by the node's name."""
 
 
-class Overcommit(Model):
-    """How many times over a host's resources are given out. Nova: cpu, ram and disk allocation ratio."""
+MOST_BYTES = Quantity("1Ei")
+"""More memory or disk than this is no host, but an agent that reports nonsense."""
 
-    cpu: Annotated[float, Field(ge=1, le=64)] = 4.0
-    """Virtual CPUs for each of the host's."""
+PciAddress = Annotated[str, Field(pattern=r"^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$")]
+"""Domain, bus, slot and function, e.g. `0000:65:00.0`."""
 
-    memory: Annotated[float, Field(ge=1, le=16)] = 1.0
-    """Bytes of guest memory for each allocatable byte of the host's."""
-
-    disk: Annotated[float, Field(ge=1, le=64)] = 1.0
-    """Bytes of root disk for each byte of the host's pool."""
+PciId = Annotated[str, Field(pattern=r"^[0-9a-f]{4}$")]
+"""A vendor or product of PCI's registry, e.g. `10de`."""
 
 
 class Disabled(Model):
@@ -34,6 +34,22 @@ class Disabled(Model):
 
     reason: Annotated[str, Field(min_length=1, max_length=255)]
     """Why, for colleagues; shown where an Instance says why it doesn't fit."""
+
+
+class Passthrough(Model):
+    """PCI devices of the host that guests may have. What no rule names stays the host's."""
+
+    alias: Alias
+    """What flavors ask for."""
+
+    vendor_id: PciId
+    """Their vendor, e.g. `10de`."""
+
+    product_id: PciId
+    """Their product, e.g. `20b0`."""
+
+    addresses: Annotated[list[PciAddress], Field(max_length=64), AS_SET] = Field(default_factory=list)
+    """Only those at these addresses; all when empty."""
 
 
 class HypervisorSpec(Model):
@@ -46,13 +62,31 @@ class HypervisorSpec(Model):
     """Set to take no new Instances, with the reason."""
 
     overcommit: Overcommit | None = None
-    """This host's own ratios; without it the defaults hold: cpu 4, memory 1, disk 1."""
+    """This host's own ratios. Where it says none, those of its aggregates or the defaults hold."""
+
+    dedicated_cpus: CpuSet = ""
+    """CPUs set apart for guests with dedicated ones, e.g. `4-63`; the rest are shared by the others. (Nova:
+    cpu_dedicated_set.)"""
+
+    passthrough: Annotated[list[Passthrough], Field(max_length=16)] = Field(default_factory=list)
+    """PCI devices that guests may have. (Nova: pci.device_spec and pci.alias.)"""
+
+    traits: Traits = Field(default_factory=list)
+    """What the host can do beside what its agent finds out, e.g. `CUSTOM_RACK_COOLED`."""
+
+    rules: ClassVar[list[Rule]] = [
+        Rule(
+            "!has(self.traits) || self.traits.all(trait, trait.startsWith('CUSTOM_'))",
+            "an administrator's own traits begin with CUSTOM_; the others are found out by the agent",
+            field=".traits",
+        )
+    ]
 
 
 class Resources(Model):
     """Amounts of what Instances claim."""
 
-    vcpus: Annotated[int, Field(ge=0)]
+    vcpus: Annotated[int, Field(ge=0, le=65536)]
     """Virtual CPUs; of a host, its threads."""
 
     memory: Quantity
@@ -60,6 +94,58 @@ class Resources(Model):
 
     disk: Quantity
     """Bytes of the storage pool, e.g. `1Ti`."""
+
+    rules: ClassVar[list[Rule]] = [
+        Rule(
+            f"['0', '{MOST_BYTES}'].all(bound, quantity(string(self.{field})).compareTo(quantity(bound)) "
+            "* (bound == '0' ? 1 : -1) >= 0)",
+            f"{field} must be between 0 and {MOST_BYTES}",
+            field=f".{field}",
+        )
+        for field in ("memory", "disk")
+    ]
+
+
+class HugePages(Model):
+    """Huge pages of one size that a cell has set aside."""
+
+    size: PageSize
+    """Bytes of each."""
+
+    count: Annotated[int, Field(ge=0, le=1 << 30)]
+    """How many there are, used or not."""
+
+
+class Cell(Model):
+    """A NUMA node of the host: CPUs and memory that are near each other."""
+
+    id: Annotated[int, Field(ge=0, le=1023)]
+    """Its number, as Linux and libvirt have it."""
+
+    cores: Annotated[list[CpuSet], Field(max_length=1024)]
+    """Its CPUs by core: each item the threads of one, e.g. `0,32`."""
+
+    memory: Quantity
+    """Bytes of memory, huge pages included."""
+
+    huge_pages: Annotated[list[HugePages], Field(max_length=2), keyed_by("size")] = Field(default_factory=list)
+    """Huge pages set aside."""
+
+
+class Device(Model):
+    """A PCI device of the host."""
+
+    address: PciAddress
+    """Where it is."""
+
+    vendor_id: PciId
+    """Its vendor."""
+
+    product_id: PciId
+    """Its product."""
+
+    cell: Annotated[int, Field(ge=0, le=1023)] | None = None
+    """The NUMA cell it is near to; absent where the host does not know."""
 
 
 class Cpu(Model):
@@ -107,10 +193,23 @@ class HypervisorStatus(Model):
     """What the host has: threads, memory, size of the storage pool."""
 
     allocatable: Resources | None = None
-    """What Instances may claim before overcommit: capacity less the host's own reserve."""
+    """What Instances may claim before overcommit: capacity less the host's own reserve and, of memory, huge pages."""
+
+    cells: Annotated[list[Cell], Field(max_length=64), keyed_by("id")] = Field(default_factory=list)
+    """NUMA nodes."""
+
+    devices: Annotated[list[Device], Field(max_length=512), keyed_by("address")] = Field(default_factory=list)
+    """PCI devices, bridges and such left out."""
+
+    firmware: Annotated[list[Firmware], Field(max_length=2), AS_SET] = Field(default_factory=list)
+    """What guests can boot by."""
+
+    traits: Annotated[list[str], Field(max_length=512), AS_SET] = Field(default_factory=list)
+    """What it can do: `HW_CPU_X86_AVX2`, `COMPUTE_STORAGE_BUS_VIRTIO`."""
 
     conditions: Conditions = Field(default_factory=list)
-    """`Ready`: libvirt answers and the pool and default network are active."""
+    """`Ready`: libvirt answers and the pool and default network are active. `Overcommitted`: its Instances claim more
+    than it has to give, as when it lost memory: none is touched, and no new one comes."""
 
 
 class Hypervisor(Kind, scope="Cluster", short_names=("hv",)):

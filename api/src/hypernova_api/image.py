@@ -6,8 +6,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from hypernova_api.architecture import Architecture, DomainType, Firmware
 from hypernova_api.meta import AGE, Column, Kind, Model, Rule
 from hypernova_api.quantity import Quantity, at_least
+from hypernova_api.traits import TraitRequirements
 
 Format = Literal["qcow2", "raw"]
 
@@ -20,6 +22,23 @@ class ImageSource(Model):
 
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """SHA-256 of the file, 64 lower-case hex digits: what doesn't match is never used."""
+
+
+class ImageProperties(Model):
+    """What a host must be, to run what is in the image. (Nova: image properties.)"""
+
+    architecture: Architecture | None = None
+    """The processor it is compiled for; any when absent. (Nova: hw_architecture.)"""
+
+    domain_type: DomainType | None = None
+    """`kvm` where emulation would not do, or `qemu`; either when absent. (Nova: img_hv_type.)"""
+
+    firmware: Firmware | None = None
+    """What it boots by; whatever the host has when absent. (Nova: hw_firmware_type.)"""
+
+    traits: TraitRequirements | None = None
+    """What the host must and must not be able to do, its devices among it: `COMPUTE_STORAGE_BUS_SATA`,
+    `COMPUTE_SECURITY_TPM_2_0`."""
 
 
 class ImageSpec(Model):
@@ -36,6 +55,9 @@ class ImageSpec(Model):
 
     min_memory: Quantity = Quantity("0")
     """Smallest memory a flavor may give it (Nova: min_ram)."""
+
+    properties: ImageProperties | None = None
+    """What a host must be, to run it."""
 
     rules: ClassVar[list[Rule]] = [
         Rule(

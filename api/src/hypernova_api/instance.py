@@ -8,9 +8,13 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from hypernova_api.conditions import Conditions
-from hypernova_api.flavor import FlavorSpec
-from hypernova_api.image import Format
-from hypernova_api.meta import AGE, AS_SET, Column, Kind, Model, Name, Namespace, Rule, immutable
+from hypernova_api.flavor import Alias, FlavorSpec, PageSize
+from hypernova_api.hypervisor import PciAddress
+from hypernova_api.image import Format, ImageProperties
+from hypernova_api.meta import AGE, AS_SET, Column, Kind, Model, Name, Namespace, Rule, Time, immutable
+from hypernova_api.overcommit import Overcommit
+from hypernova_api.quantity import Quantity
+from hypernova_api.selectors import LabelValue
 
 USER_DATA_LIMIT = 65536
 """Bytes of user data: Nova's limit, and what a config drive is expected to carry."""
@@ -76,6 +80,65 @@ class UserData(Model):
     ]
 
 
+class Toleration(Model):
+    """Lets the Instance on nodes with a taint, as a Pod's toleration does."""
+
+    key: Annotated[str, Field(max_length=317)] = ""
+    """The taint's key; empty, with Exists, tolerates all."""
+
+    operator: Literal["Equal", "Exists"] = "Equal"
+    """Whether the taint's value counts."""
+
+    value: LabelValue = ""
+    """The taint's value, for Equal."""
+
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    """The taint's effect; any when absent."""
+
+    rules: ClassVar[list[Rule]] = [
+        Rule(
+            "self.key != '' || self.operator == 'Exists'",
+            "a toleration without a key tolerates everything: say so with operator: Exists",
+            field=".operator",
+        ),
+        Rule(
+            "self.operator == 'Equal' || self.value == ''",
+            "Exists looks at no value: leave it out, or use operator: Equal",
+            field=".value",
+        ),
+    ]
+
+
+class Scheduling(Model):
+    """Where the Instance may and should go. It is read until the Instance has a node."""
+
+    group: Name | None = None
+    """An InstanceGroup of the Instance's namespace that it is a member of. (Nova: the hint group.)"""
+
+    node_selector: Annotated[dict[str, LabelValue], Field(max_length=16)] = Field(default_factory=dict)
+    """Labels that the node must have."""
+
+    tolerations: Annotated[list[Toleration], Field(max_length=16)] = Field(default_factory=list)
+    """Taints that the node may have."""
+
+    same_host_as: Annotated[list[Name], Field(max_length=16), AS_SET] = Field(default_factory=list)
+    """Instances of the namespace that must be on the node, all of them. (Nova: the hint same_host.)"""
+
+    different_host_from: Annotated[list[Name], Field(max_length=16), AS_SET] = Field(default_factory=list)
+    """Instances of the namespace that must not be on the node. (Nova: the hint different_host.)"""
+
+    node_name: Name | None = None
+    """The one node it may go to, all other conditions holding. Needs the right to `use` the Hypervisor of that name."""
+
+    rules: ClassVar[list[Rule]] = [
+        Rule(
+            "!has(self.sameHostAs) || !has(self.differentHostFrom) "
+            "|| self.sameHostAs.all(name, !(name in self.differentHostFrom))",
+            "an Instance cannot be on the same host as another and on a different one",
+        )
+    ]
+
+
 class InstanceSpec(Model):
     """What the user asks for. Nobody of Hypernova's ever writes it."""
 
@@ -84,6 +147,12 @@ class InstanceSpec(Model):
 
     image: ImageReference
     """What the root disk starts from."""
+
+    availability_zone: Name | None = None
+    """The AvailabilityZone it must be in; any when absent."""
+
+    scheduling: Scheduling | None = None
+    """Where else it may and should go."""
 
     power_state: Literal["Running", "Stopped"] = "Running"
     """Whether the guest should run. Stopping presses the power button first, and pulls the plug when the guest
@@ -139,6 +208,9 @@ class BoundImage(Model):
     format: Format
     """The file's format."""
 
+    properties: ImageProperties | None = None
+    """What a host must be, to run it."""
+
 
 class BoundKeyPair(Model):
     """A public key as it was at binding. (Nova keeps key_data with the server too.)"""
@@ -163,6 +235,78 @@ class Address(Model):
     """Hardware address of the guest's network card, e.g. `52:54:00:12:34:56`."""
 
 
+class GuestCell(Model):
+    """One NUMA cell of the guest: what it got of a cell of the host."""
+
+    cell: Annotated[int, Field(ge=0)]
+    """The host's cell."""
+
+    vcpus: Annotated[list[int], Field(max_length=512)]
+    """The guest's virtual CPUs in it, from 0."""
+
+    cpus: Annotated[list[int], Field(max_length=512)] = Field(default_factory=list)
+    """The host CPU that each of them is pinned to, in the same order; empty where they float over the cell's shared
+    CPUs."""
+
+    memory: Quantity
+    """Bytes of the guest's memory in it."""
+
+    huge_page_size: PageSize | None = None
+    """Size of the pages behind it; the host's own small ones when absent."""
+
+
+class AllocatedDevice(Model):
+    """A PCI device that the guest got for itself."""
+
+    alias: Alias
+    """What the flavor asked for."""
+
+    address: PciAddress
+    """Where it is on the host."""
+
+
+class Allocation(Model):
+    """What the Instance got of its host beside amounts, packed by the scheduler: cells, CPUs, devices."""
+
+    cells: Annotated[list[GuestCell], Field(max_length=16)] = Field(default_factory=list)
+    """One for each NUMA cell of the guest; none: the host's kernel places it."""
+
+    devices: Annotated[list[AllocatedDevice], Field(max_length=128)] = Field(default_factory=list)
+    """PCI devices."""
+
+
+class Candidate(Model):
+    """A host that would have done, and how it weighed."""
+
+    node_name: str
+    """Its node."""
+
+    weight: float
+    """The sum of the parts: the greatest wins."""
+
+    parts: Annotated[dict[str, float], Field(max_length=32)] = Field(default_factory=dict)
+    """What each weight gave it, e.g. `freeMemory: 0.75`; those that made no difference are left out."""
+
+
+class Placement(Model):
+    """How the node was found."""
+
+    time: Time
+    """When."""
+
+    hosts_considered: Annotated[int, Field(ge=0)]
+    """Hosts there were."""
+
+    hosts_passed: Annotated[int, Field(ge=0)]
+    """Hosts that would have done."""
+
+    candidates: Annotated[list[Candidate], Field(max_length=3)] = Field(default_factory=list)
+    """The best of them, the chosen one first."""
+
+    overcommit: Overcommit | None = None
+    """The ratios of the host that were counted with."""
+
+
 class InstanceStatus(Model):
     """What is. Written by the operator until the Instance is bound, by its node's agent afterwards."""
 
@@ -171,6 +315,15 @@ class InstanceStatus(Model):
 
     node_name: str | None = None
     """The node the Instance is bound to: chosen once, by the scheduler."""
+
+    availability_zone: str | None = None
+    """The zone the node was in at binding; absent if in none."""
+
+    placement: Placement | None = None
+    """How the node was found."""
+
+    allocation: Allocation | None = None
+    """What it got of the host beside amounts; absent if nothing."""
 
     flavor: BoundFlavor | None = None
     """The flavor as it was at binding: what the Instance really has."""
@@ -188,7 +341,8 @@ class InstanceStatus(Model):
     """The metadata.generation that this status is about."""
 
     conditions: Conditions = Field(default_factory=list)
-    """`Scheduled`: a node has been found. `Ready`: the guest is in the power state asked for."""
+    """`Scheduled`: a node has been found. `Ready`: the guest is in the power state asked for. `PlacementDrift`: it
+    would not be placed on its node today, as labels, aggregates or zones have changed; nothing is done about it."""
 
 
 class Instance(Kind, short_names=("inst",)):
@@ -206,12 +360,24 @@ class Instance(Kind, short_names=("inst",)):
             "the name becomes the guest's host name: at most 63 lower-case letters, digits and dashes, no dots",
             field=".metadata.name",
         ),
+        *(
+            Rule(
+                "!has(oldSelf.status) || !has(oldSelf.status.nodeName) "
+                f"|| has(self.spec.{field}) == has(oldSelf.spec.{field}) "
+                f"&& (!has(self.spec.{field}) || self.spec.{field} == oldSelf.spec.{field})",
+                f"the Instance has its node: {field} can only be edited before; delete it and create it anew",
+                "FieldValueForbidden",
+                f".spec.{field}",
+            )
+            for field in ("scheduling", "availabilityZone")
+        ),
     ]
     columns: ClassVar[list[Column]] = [
         Column("Phase", ".status.phase"),
         Column("Flavor", ".spec.flavor"),
         Column("Node", ".status.nodeName"),
         Column("Address", ".status.addresses[0].ip"),
+        Column("Zone", ".status.availabilityZone", priority=1),
         Column("Image", ".spec.image.name", priority=1),
         Column("Reason", '.status.conditions[?(@.type=="Ready")].reason', priority=1),
         Column("Created By", r".metadata.annotations.compute\.hypernova\.dev/created-by", priority=1),

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from hypernova_agent.desired import Guest
 from hypernova_agent.sizes import size
-from hypernova_api.hypervisor import Overcommit, Resources
+from hypernova_api.hypervisor import Resources
+from hypernova_api.overcommit import Overcommit, ratios
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +30,11 @@ def claim_of(guest: Guest) -> Claim:
 
 def room_of(allocatable: Resources, overcommit: Overcommit) -> Claim:
     """What a host gives out in all."""
+    ratio = ratios(overcommit)
     return Claim(
-        vcpus=int(allocatable.vcpus * overcommit.cpu),
-        memory=int(allocatable.memory.value * overcommit.memory),
-        disk=int(allocatable.disk.value * overcommit.disk),
+        vcpus=int(allocatable.vcpus * ratio.cpu),
+        memory=int(allocatable.memory.value * ratio.memory),
+        disk=int(allocatable.disk.value * ratio.disk),
     )
 
 

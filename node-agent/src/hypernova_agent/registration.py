@@ -8,8 +8,10 @@ from importlib.metadata import version
 from typing import Any
 
 from hypernova_agent.host import HostFacts, HostFault, HostUnreachable
+from hypernova_api.architecture import DomainType
 from hypernova_api.conditions import Condition, merge, timestamp
-from hypernova_api.hypervisor import Cpu, DomainType, Hypervisor, HypervisorStatus, Overcommit, Resources, Versions
+from hypernova_api.hypervisor import Cpu, Hypervisor, HypervisorStatus, Resources, Versions
+from hypernova_api.overcommit import Overcommit
 from hypernova_api.quantity import Quantity
 from hypernova_kube.client import Client
 from hypernova_kube.errors import AlreadyExists, Conflict

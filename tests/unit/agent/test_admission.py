@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hypernova_agent.admission import Claim, claim_of, refusal, room_of
-from hypernova_api.hypervisor import Overcommit, Resources
+from hypernova_api.hypervisor import Resources
+from hypernova_api.overcommit import Overcommit
 from hypernova_api.quantity import Quantity
 from support.guests import GIB, a_guest
 

@@ -8,7 +8,8 @@ import pytest
 
 from hypernova_agent.host import HostError, HostFault, HostUnreachable
 from hypernova_agent.registration import HYPERVISORS, Registration, allocatable_of, domain_type_of, status_of
-from hypernova_api.hypervisor import Hypervisor, HypervisorStatus, Overcommit, Resources
+from hypernova_api.hypervisor import Hypervisor, HypervisorStatus, Resources
+from hypernova_api.overcommit import Overcommit
 from hypernova_api.quantity import Quantity
 from hypernova_kube.resources import Key
 from support.builders import a_hypervisor

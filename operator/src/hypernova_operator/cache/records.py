@@ -16,6 +16,7 @@ from hypernova_api import image as image_api
 from hypernova_api import instance as instance_api
 from hypernova_api import keypair as keypair_api
 from hypernova_api.meta import FINALIZER, HYPERVISOR_LABEL, ObjectMeta
+from hypernova_api.overcommit import ratios
 from hypernova_kube.resources import Key, Object
 from hypernova_operator.scheduler import NOTHING, Resources
 
@@ -152,7 +153,7 @@ def hypervisor(obj: Object) -> Hypervisor:
     spec, status = parsed.spec, parsed.status
     total = NOTHING
     if status.allocatable is not None:
-        ratio = spec.overcommit or hypervisor_api.Overcommit()
+        ratio = ratios(spec.overcommit)
         total = Resources(
             floor(status.allocatable.vcpus * ratio.cpu),
             floor(status.allocatable.memory.value * ratio.memory),

@@ -1,0 +1,65 @@
+"""Label selectors, as Kubernetes has them: which objects something is about, by their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from hypernova_api.meta import Model, Rule
+
+LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
+"""A label's key, with or without a prefix: `example.com/rack`."""
+
+LabelValue = Annotated[str, Field(max_length=63)]
+"""A label's value; may be empty."""
+
+
+class LabelRequirement(Model):
+    """One thing that the labels must fulfil."""
+
+    key: LabelKey
+    """The label's key."""
+
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    """How the label relates to `values`. NotIn and DoesNotExist hold where there is no such label."""
+
+    values: Annotated[list[LabelValue], Field(max_length=64)] = Field(default_factory=list)
+    """For In and NotIn: at least one. For Exists and DoesNotExist: none."""
+
+    rules: ClassVar[list[Rule]] = [
+        Rule(
+            "(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)",
+            "In and NotIn need values; Exists and DoesNotExist take none",
+            field=".values",
+        )
+    ]
+
+    def holds(self, labels: Mapping[str, str]) -> bool:
+        """Whether an object with these labels fulfils it."""
+        match self.operator:
+            case "In":
+                return labels.get(self.key) in self.values
+            case "NotIn":
+                return labels.get(self.key) not in self.values
+            case "Exists":
+                return self.key in labels
+            case "DoesNotExist":
+                return self.key not in labels
+
+
+class LabelSelector(Model):
+    """Objects by their labels: all that is said must hold; an empty selector selects everything."""
+
+    match_labels: Annotated[dict[str, LabelValue], Field(max_length=32)] = Field(default_factory=dict)
+    """Labels that must be there with just these values."""
+
+    match_expressions: Annotated[list[LabelRequirement], Field(max_length=32)] = Field(default_factory=list)
+    """What else the labels must fulfil."""
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether an object with these labels is selected."""
+        return all(labels.get(key) == value for key, value in self.match_labels.items()) and all(
+            requirement.holds(labels) for requirement in self.match_expressions
+        )
