@@ -14,6 +14,7 @@ The defaults fit each other: Instances take the flavor `m1.small` and the image 
 import copy
 import hashlib
 import uuid
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hypernova_api.meta import GROUP, HYPERVISOR_LABEL, VERSION
@@ -53,8 +54,19 @@ def a_hypervisor(name: str = "node-a", **parts: Any) -> Object:
     return _object("Hypervisor", name, "", parts)
 
 
-def a_hypervisor_status(*, ready: bool = True, vcpus: int = 8, memory: str = "16Gi", disk: str = "100Gi") -> Object:
-    """The status of a Hypervisor that has these resources, all of them allocatable."""
+def a_hypervisor_status(
+    *,
+    ready: bool = True,
+    vcpus: int = 8,
+    memory: str = "16Gi",
+    disk: str = "100Gi",
+    **parts: Any,
+) -> Object:
+    """The status of a Hypervisor that has these resources, all of them allocatable.
+
+    `parts` are further fields of the status by their name on the wire, or others for what stands here: `cells` (of
+    `a_cell`), `devices` (of `a_device`), `traits`, `firmware`, `domainType`.
+    """
     resources = {"vcpus": vcpus, "memory": memory, "disk": disk}
     return {
         "domainType": "qemu",
@@ -65,13 +77,75 @@ def a_hypervisor_status(*, ready: bool = True, vcpus: int = 8, memory: str = "16
         "conditions": [
             a_condition("Ready", ready, reason="Ready" if ready else "PoolInactive"),
         ],
-    }
+    } | copy.deepcopy(parts)
 
 
-def a_node(name: str = "node-a", *, hypervisor: bool = True, labels: dict[str, str] | None = None) -> Object:
-    """A Node, labelled to take Instances unless said otherwise."""
+def a_cell(
+    id_: int = 0,
+    *,
+    cores: Sequence[str] = (),
+    memory: str = "8Gi",
+    huge_pages: Mapping[str, int] | None = None,
+) -> Object:
+    """A NUMA cell of a host's status: `a_cell(0, cores=["0,4", "1,5"], memory="32Gi", huge_pages={"2Mi": 1024})`.
+
+    Without `cores` (the threads of one each), four of one thread: CPUs 0 to 3 in cell 0, 4 to 7 in cell 1, and so on.
+    """
+    cell = {"id": id_, "cores": list(cores) or [str(4 * id_ + core) for core in range(4)], "memory": memory}
+    pages = [{"size": size, "count": count} for size, count in (huge_pages or {}).items()]
+    return cell | ({"hugePages": pages} if pages else {})
+
+
+def a_device(address: str = "0000:65:00.0", *, cell: int | None = 0, **parts: Any) -> Object:
+    """A PCI device of a host's status: an NVIDIA A100, near to a cell or (None) to nobody knows which."""
+    place = {} if cell is None else {"cell": cell}
+    return {"address": address, "vendorId": "10de", "productId": "20b0"} | place | parts
+
+
+def a_host_aggregate(name: str = "rack-1", **parts: Any) -> Object:
+    """A HostAggregate: of the host node-a alone, unless `nodes` or `nodeSelector` are given."""
+    hosts = {} if {"nodes", "nodeSelector"} & parts.keys() else {"nodes": ["node-a"]}
+    return _object("HostAggregate", name, "", parts, **hosts)
+
+
+def a_zone(name: str = "az1", **parts: Any) -> Object:
+    """An AvailabilityZone: with an empty spec. Its hosts come from aggregates: `availabilityZone="az1"`."""
+    return _object("AvailabilityZone", name, "", parts)
+
+
+def a_group(name: str = "web", namespace: str = "default", **parts: Any) -> Object:
+    """An InstanceGroup: AntiAffinity unless said otherwise."""
+    return _object("InstanceGroup", name, namespace, parts, policy="AntiAffinity")
+
+
+def a_quota(name: str = "limits", namespace: str = "default", **parts: Any) -> Object:
+    """A ComputeQuota: ten Instances, and nothing else, for its own namespace."""
+    return _object("ComputeQuota", name, namespace, parts, hard={"instances": 10})
+
+
+def a_node(
+    name: str = "node-a",
+    *,
+    hypervisor: bool = True,
+    labels: dict[str, str] | None = None,
+    taints: Iterable[Object] = (),
+) -> Object:
+    """A Node, labelled to take Instances unless said otherwise. `taints` are of `a_taint`."""
     own = {HYPERVISOR_LABEL: "true"} if hypervisor else {}
-    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": own | (labels or {})}}
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": own | (labels or {})}}
+    tainted = copy.deepcopy(list(taints))
+    return node | ({"spec": {"taints": tainted}} if tainted else {})
+
+
+def a_taint(key: str, value: str = "", effect: str = "NoSchedule") -> Object:
+    """A taint of a Node."""
+    return {"key": key, "effect": effect} | ({"value": value} if value else {})
+
+
+def a_namespace(name: str = "default", labels: dict[str, str] | None = None) -> Object:
+    """A Namespace, with the label that the API server puts on each."""
+    own = {"kubernetes.io/metadata.name": name}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": (labels or {}) | own}}
 
 
 def a_condition(type_: str, status: bool | None = True, reason: str = "", message: str = "") -> Object:
