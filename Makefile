@@ -6,7 +6,7 @@ PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest --durations=15
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-unit test-integration test-libvirt test-e2e lint crds bench clean
+.PHONY: help demo demo-down test test-unit test-integration test-libvirt test-e2e lint crds bench bench-scale clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,11 @@ bench: ## how fast and how heavy; ends with RESULT lines; root
 	@$(BOOTSTRAP) cluster libvirt guest
 	@$(PYTHON) -m hack.devcluster build >/dev/null
 	$(PYTHON) -m tests.bench
+
+bench-scale: ## a thousand simulated hypervisors, thousands of Instances; BENCH_HOSTS, BENCH_INSTANCES, BENCH_RATE narrow it
+	@$(BOOTSTRAP) cluster
+	@$(PYTHON) -m hack.devcluster build >/dev/null
+	$(PYTHON) -m tests.bench.scale
 
 clean: ## remove what was made in this folder; what was built for all checkouts stays in ~/.cache/hypernova
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

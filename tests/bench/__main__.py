@@ -7,32 +7,19 @@ Each bench ends with a line `RESULT {json}`: `name`, and figures with their unit
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-
-from hypernova_kube.client import Client
-
-sys.path.insert(0, str(Path(__file__).parent))  # the modules beside this one
-
-from cloud import Cloud, percentile
-from meter import ApiWrites, StepSeconds, resident_mib
 
 from hack import guest
 from hack.stack import Stack
+from hypernova_kube.client import Client
+from tests.bench.cloud import Cloud
+from tests.bench.figures import percentile, result
+from tests.bench.meter import ApiWrites, StepSeconds, resident_mib
 
 NODE = "bench-a"
 STEADY_SECONDS = float(os.environ.get("BENCH_STEADY_SECONDS", "300"))
-
-
-def result(name: str, figures: Mapping[str, float]) -> None:
-    """The line programs read."""
-    print(
-        "RESULT " + json.dumps({"name": name, **{key: round(value, 3) for key, value in figures.items()}}), flush=True
-    )
 
 
 async def bench_create(cloud: Cloud, stack: Stack, name: str, batches: list[int]) -> None:

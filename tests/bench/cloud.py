@@ -89,12 +89,6 @@ class Cloud:
                         return
 
 
-def percentile(values: list[float], percent: float) -> float:
-    """The smallest value that at least so many percent of all are not above."""
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
-
-
 def _object(kind: str, name: str, spec: dict[str, object], namespace: str = "") -> dict[str, object]:
     metadata = {"name": name, "namespace": namespace} if namespace else {"name": name}
     return {"apiVersion": "compute.hypernova.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}

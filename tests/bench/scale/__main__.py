@@ -1,0 +1,225 @@
+"""`make bench-scale`: the real operator and API server under a cloud of simulated hypervisors, on this machine alone.
+
+Instances are created as fast as the API server takes them, then at a rate, and last an operator starts on a cluster far
+larger. Each bench ends with a line `RESULT {json}`. Narrowed by the environment:
+
+    BENCH_HOSTS=1000 BENCH_INSTANCES=2000 BENCH_RATE=50     0 leaves a rate out
+    BENCH_START_HOSTS=10000 BENCH_START_INSTANCES=50000     0 hosts leave the start out
+    BENCH_PROFILE=DIRECTORY                                 where operator and agents write what their CPU went to
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import signal
+import tempfile
+import time
+from contextlib import aclosing
+from pathlib import Path
+
+from hack.devcluster.components import API_SERVER, CONTROLLERS, ETCD
+from hack.devcluster.install import NAMESPACE
+from hack.devcluster.layout import Layout
+from hack.stack import Program, Stack
+from hypernova_api.hypervisor import LEASE_PREFIX, Hypervisor
+from hypernova_kube.client import Client
+from hypernova_kube.resources import LEASES, NODES, Resource
+from tests.bench.figures import percentile, result
+from tests.bench.meter import ApiWrites, resident_mib
+from tests.bench.scale.agents import IMAGE, node_name
+from tests.bench.scale.load import INSTANCES, Load, an_instance
+from tests.bench.scale.load import NAMESPACE as USERS
+from tests.bench.scale.processes import CpuSeconds
+from tests.bench.scale.seed import Seed, Templates
+from tests.support.waiting import eventually_async
+
+HOSTS = int(os.environ.get("BENCH_HOSTS", "1000"))
+COUNT = int(os.environ.get("BENCH_INSTANCES", "2000"))
+RATE = float(os.environ.get("BENCH_RATE", "50"))
+START_HOSTS = int(os.environ.get("BENCH_START_HOSTS", "10000"))
+START_INSTANCES = int(os.environ.get("BENCH_START_INSTANCES", "50000"))
+PROFILE = os.environ.get("BENCH_PROFILE", "")
+
+HYPERVISORS = Resource.of(Hypervisor)
+SHA256 = hashlib.sha256(IMAGE).hexdigest()
+IDLE_SECONDS = 20.0
+_WAIT_SECONDS = 900.0
+
+
+def program(stack: Stack, name: str, module: str, account: str, *flags: str) -> Program:
+    """One of ours as a process, sampled if that is asked for."""
+    kubeconfig = stack.cluster.service_account_kubeconfig(NAMESPACE, account)
+    flags = ("--kubeconfig", str(kubeconfig), *flags)
+    if PROFILE:
+        flags += ("--module", module, "--samples", str(Path(PROFILE).absolute() / f"{name}.txt"))
+        module = "tests.bench.scale.sampled"
+    return Program(stack.folder / "logs", name, module, *flags)
+
+
+class Bench:
+    """A stack with its simulated hypervisors, and the user who loads it."""
+
+    def __init__(self, stack: Stack, client: Client) -> None:
+        self._stack = stack
+        self._client = client
+        self._load = Load(client, SHA256)
+        self.operator = program(stack, "operator", "hypernova_operator", "hypernova-operator", "--identity", "bench")
+        self.agents = program(
+            stack,
+            "agents",
+            "tests.bench.scale.agents",
+            "hypernova-node-agent",
+            *("--hosts", str(HOSTS), "--image-sha256", SHA256),
+        )
+
+    async def bring_up(self) -> None:
+        """Operator and agents, all of them registered and each connection used once."""
+        await self._load.prepare([node_name(number) for number in range(HOSTS)])
+        await asyncio.to_thread(self.operator.start)
+        started, cpu = time.monotonic(), self._cpu()
+        await asyncio.to_thread(self.agents.start)
+        await eventually_async(self._all_ready, "all hypervisors to be registered", _WAIT_SECONDS)
+        result("scale_register", {"hosts": HOSTS, "seconds": time.monotonic() - started, **_milliseconds(cpu, HOSTS)})
+        await self._load.create(HOSTS)
+        await self._load.delete_all()
+
+    async def idle(self) -> None:
+        """What so many agents cost while nothing happens, CPU a second; all of it heartbeats."""
+        cpu, started = self._cpu(), time.monotonic()
+        await asyncio.sleep(IDLE_SECONDS)
+        result("scale_idle", {"hosts": HOSTS, **_milliseconds(cpu, time.monotonic() - started)})
+
+    async def create(self, name: str, rate: float = 0.0) -> None:
+        """Create, measure, delete. CPU is milliseconds an Instance of each process, heartbeats included."""
+        if PROFILE:
+            self.operator.signal(signal.SIGUSR2)
+            self.agents.signal(signal.SIGUSR2)
+        writes, cpu = ApiWrites(self._stack), self._cpu()
+        run = await self._load.create(COUNT, rate=rate)
+        figures = _milliseconds(cpu, COUNT)
+        result(
+            name,
+            {
+                "hosts": HOSTS,
+                "instances": COUNT,
+                "offered_per_s": rate,
+                "running_per_s": COUNT / run.seconds,
+                "running_p50_ms": percentile(run.latencies(), 50),
+                "running_p95_ms": percentile(run.latencies(), 95),
+                "api_writes_per_instance": (writes.count() - COUNT) / COUNT,  # one each is the user's create
+                **figures,
+            },
+        )
+
+    async def delete(self) -> None:
+        """Delete all there are."""
+        cpu = self._cpu()
+        seconds = await self._load.delete_all()
+        result("scale_delete", {"instances": COUNT, "per_s": COUNT / seconds, **_milliseconds(cpu, COUNT)})
+
+    async def start(self) -> None:
+        """An operator starts on a large cluster, and decides."""
+        (instance,) = (await self._load.create(1)).running
+        templates = Templates(
+            node=await self._client.get(NODES, node_name(0)),
+            hypervisor=await self._client.get(HYPERVISORS, node_name(0)),
+            lease=await self._client.get(LEASES, LEASE_PREFIX + node_name(0), NAMESPACE),
+            instance=await self._client.get(INSTANCES, instance, USERS),
+        )
+        self.operator.stop()
+        self.agents.stop()
+        ports = Layout(self._stack.cluster.folder).read_ports()
+        assert ports is not None
+        seed = Seed(f"http://127.0.0.1:{ports.etcd}", templates, START_HOSTS)
+        await seed.sow_hosts()
+        beating = asyncio.create_task(seed.beat())
+        await asyncio.to_thread(self.operator.start)
+        await asyncio.sleep(2)
+        before = self._operator_mib()
+        self.operator.stop()
+        await seed.sow_instances(START_INSTANCES)
+        listing = await self._client.list_metadata(INSTANCES)
+        await self._client.create(INSTANCES, an_instance("waiting"))
+        started = time.monotonic()
+        events = self._client.watch(INSTANCES, resource_version=listing.resource_version, timeout_seconds=_WAIT_SECONDS)
+        starting = asyncio.create_task(asyncio.to_thread(self.operator.start))
+        async with asyncio.timeout(_WAIT_SECONDS), aclosing(events):
+            async for event in events:
+                if event.object["metadata"].get("name") == "waiting" and "nodeName" in event.object.get("status", {}):
+                    break
+        seconds = time.monotonic() - started
+        await starting
+        pid = self.operator.pid
+        assert pid
+        cpu = CpuSeconds({"operator": pid}).total()
+        await asyncio.sleep(5)  # kopf replays what has been listed; it is no news
+        after = self._operator_mib()
+        result(
+            "scale_start",
+            {
+                "hosts": START_HOSTS,
+                "instances": START_INSTANCES,
+                "deciding_after_s": seconds,
+                "operator_cpu_s": cpu["operator"],
+                "operator_rss_without_instances_mib": before,
+                "operator_rss_mib": after,
+                "operator_kib_per_instance": (after - before) * 1024 / max(START_INSTANCES, 1),
+            },
+        )
+        beating.cancel()
+
+    def _cpu(self) -> CpuSeconds:
+        pids = self._stack.cluster.pids
+        operator, agents = self.operator.pid, self.agents.pid
+        assert operator
+        return CpuSeconds(
+            {
+                "apiserver": pids[API_SERVER],
+                "etcd": pids[ETCD],
+                "controllers": pids[CONTROLLERS],
+                "operator": operator,
+                **({"agents": agents} if agents else {}),
+                "load": os.getpid(),
+            }
+        )
+
+    def _operator_mib(self) -> float:
+        pid = self.operator.pid
+        assert pid
+        return resident_mib(pid)
+
+    async def _all_ready(self) -> bool:
+        """Whether the agent of each has said what it has."""
+        listing = await self._client.list(HYPERVISORS)
+        return sum("allocatable" in obj.get("status", {}) for obj in listing.items) == HOSTS
+
+
+def _milliseconds(cpu: CpuSeconds, per: float) -> dict[str, float]:
+    """CPU time of each process, and of all, divided."""
+    spent = {f"cpu_{name}_ms": 1000 * seconds / per for name, seconds in cpu.spent().items()}
+    return spent | {"cpu_all_ms": sum(spent.values())}
+
+
+async def main() -> None:
+    """All benches on one stack."""
+    with tempfile.TemporaryDirectory(prefix="hn-bench-") as folder, Stack(Path(folder)) as stack:
+        stack.start_cluster()
+        async with await Client.connect(stack.cluster.kubeconfig, component="bench") as client:
+            bench = Bench(stack, client)
+            await bench.bring_up()
+            await bench.idle()
+            await bench.create("scale_create")
+            await bench.delete()
+            if RATE:
+                await bench.create(f"scale_create_at_{RATE:g}_per_s", RATE)
+                await bench.delete()
+            if START_HOSTS:
+                await bench.start()
+            bench.operator.stop()
+            bench.agents.stop()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
