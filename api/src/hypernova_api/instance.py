@@ -248,6 +248,9 @@ class GuestCell(Model):
     """The host CPU that each of them is pinned to, in the same order; empty where they float over the cell's shared
     CPUs."""
 
+    idle_cpus: Annotated[list[int], Field(max_length=4096)] = Field(default_factory=list)
+    """CPUs that nobody gets: other threads of the cores of isolated ones."""
+
     memory: Quantity
     """Bytes of the guest's memory in it."""
 
