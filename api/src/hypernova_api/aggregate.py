@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from hypernova_api.conditions import Conditions
-from hypernova_api.hypervisor import Resources
+from hypernova_api.hypervisor import Amounts
 from hypernova_api.meta import AGE, AS_SET, Column, Kind, Model, Name, Rule
 from hypernova_api.overcommit import Overcommit
 from hypernova_api.selectors import LabelSelector
@@ -129,6 +129,11 @@ class HostAggregateSpec(Model):
             "say which hosts: nodeSelector (`{}` for all), nodes, or both",
             "FieldValueRequired",
         ),
+        Rule(
+            "!has(self.metadata) || self.metadata.all(key, key.size() >= 1 && key.size() <= 255)",
+            "a key of metadata has 1 to 255 characters",
+            field=".metadata",
+        ),
     ]
 
 
@@ -157,11 +162,11 @@ class HostAggregateStatus(Model):
     instances: Annotated[int, Field(ge=0)] | None = None
     """Instances on them."""
 
-    capacity: Resources | None = None
+    capacity: Amounts | None = None
     """What the usable ones give out in all, overcommit included."""
 
-    free: Resources | None = None
-    """What of it is not claimed."""
+    free: Amounts | None = None
+    """What of it is not claimed: 0 of what a host has less of than is claimed."""
 
     conditions: Conditions = Field(default_factory=list)
     """`Ready`: it has hosts, and its zone exists. `Conflict`: a host of it is in another zone too, or isolated for

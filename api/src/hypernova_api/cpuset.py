@@ -8,8 +8,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-HIGHEST_CPU = 4095
-"""Linux's own limit (CONFIG_NR_CPUS of distributions is 8192 at most): what a set may name."""
+HIGHEST_CPU = 8191
+"""What a set may name: Linux is built for at most 8192 CPUs (CONFIG_NR_CPUS)."""
 
 _PATTERN = r"^([0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*)?$"
 

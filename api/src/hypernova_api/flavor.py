@@ -77,8 +77,11 @@ class AggregateRequirement(Model):
     """How the host's values relate to `values`: one is equal to it; none is; one is a number less than it, and so on;
     one is among them; none is; all of them are there. Without the key only != and NotIn hold."""
 
-    values: Annotated[list[Annotated[str, Field(max_length=255)]], Field(min_length=1, max_length=32)]
-    """One for all operators but In, NotIn and AllIn; a number for <, <=, > and >=."""
+    values: Annotated[
+        list[Annotated[str, Field(max_length=255, pattern=r"^[^,]*$")]], Field(min_length=1, max_length=32)
+    ]
+    """One for all operators but In, NotIn and AllIn; a number for <, <=, > and >=. Without commas: no host's value
+    has one, as it is a list then."""
 
     rules: ClassVar[list[Rule]] = [
         Rule(

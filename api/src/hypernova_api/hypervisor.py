@@ -8,12 +8,12 @@ from pydantic import Field
 
 from hypernova_api.architecture import DomainType, Firmware
 from hypernova_api.conditions import Conditions
-from hypernova_api.cpuset import CpuSet
+from hypernova_api.cpuset import HIGHEST_CPU, CpuSet
 from hypernova_api.flavor import Alias, PageSize
 from hypernova_api.meta import AGE, AS_SET, Column, Kind, Model, Rule, keyed_by
 from hypernova_api.overcommit import Overcommit
-from hypernova_api.quantity import Quantity
-from hypernova_api.traits import Traits
+from hypernova_api.quantity import Quantity, between
+from hypernova_api.traits import Trait, Traits
 
 LEASE_PREFIX = "hypervisor-"
 """The Lease by which a node's agent shows that it lives is named so, followed by the node's name."""
@@ -69,7 +69,8 @@ class HypervisorSpec(Model):
     cpu_dedicated_set.)"""
 
     passthrough: Annotated[list[Passthrough], Field(max_length=16)] = Field(default_factory=list)
-    """PCI devices that guests may have. (Nova: pci.device_spec and pci.alias.)"""
+    """PCI devices that guests may have; one that several of these name goes by the first. (Nova: pci.device_spec and
+    pci.alias.)"""
 
     traits: Traits = Field(default_factory=list)
     """What the host can do beside what its agent finds out, e.g. `CUSTOM_RACK_COOLED`."""
@@ -79,15 +80,23 @@ class HypervisorSpec(Model):
             "!has(self.traits) || self.traits.all(trait, trait.startsWith('CUSTOM_'))",
             "an administrator's own traits begin with CUSTOM_; the others are found out by the agent",
             field=".traits",
-        )
+        ),
+        Rule(
+            # has(), as the default of the whole spec is checked before its parts are filled in.
+            "!has(self.dedicatedCpus) || self.dedicatedCpus == '' || self.dedicatedCpus.split(',')"
+            ".map(part, part.split('-')).map(ends, [int(ends[0]), int(ends[ends.size() - 1])])"
+            f".all(range, range[0] <= range[1] && range[1] <= {HIGHEST_CPU})",
+            f"ranges of CPUs go upwards, to {HIGHEST_CPU} at most: 4-63, not 63-4",
+            field=".dedicatedCpus",
+        ),
     ]
 
 
-class Resources(Model):
-    """Amounts of what Instances claim."""
+class Amounts(Model):
+    """Amounts of what Instances claim, of any number of hosts."""
 
-    vcpus: Annotated[int, Field(ge=0, le=65536)]
-    """Virtual CPUs; of a host, its threads."""
+    vcpus: Annotated[int, Field(ge=0)]
+    """Virtual CPUs."""
 
     memory: Quantity
     """Bytes of memory, e.g. `64Gi`."""
@@ -95,15 +104,14 @@ class Resources(Model):
     disk: Quantity
     """Bytes of the storage pool, e.g. `1Ti`."""
 
-    rules: ClassVar[list[Rule]] = [
-        Rule(
-            f"['0', '{MOST_BYTES}'].all(bound, quantity(string(self.{field})).compareTo(quantity(bound)) "
-            "* (bound == '0' ? 1 : -1) >= 0)",
-            f"{field} must be between 0 and {MOST_BYTES}",
-            field=f".{field}",
-        )
-        for field in ("memory", "disk")
-    ]
+
+class Resources(Amounts):
+    """Amounts of what Instances claim, of one host. More than the bounds is nonsense that an agent reports."""
+
+    vcpus: Annotated[int, Field(ge=0, le=65536)]
+    """Threads."""
+
+    rules: ClassVar[list[Rule]] = [between("memory", "0", MOST_BYTES), between("disk", "0", MOST_BYTES)]
 
 
 class HugePages(Model):
@@ -130,6 +138,8 @@ class Cell(Model):
 
     huge_pages: Annotated[list[HugePages], Field(max_length=2), keyed_by("size")] = Field(default_factory=list)
     """Huge pages set aside."""
+
+    rules: ClassVar[list[Rule]] = [between("memory", "0", MOST_BYTES)]
 
 
 class Device(Model):
@@ -204,7 +214,7 @@ class HypervisorStatus(Model):
     firmware: Annotated[list[Firmware], Field(max_length=2), AS_SET] = Field(default_factory=list)
     """What guests can boot by."""
 
-    traits: Annotated[list[str], Field(max_length=512), AS_SET] = Field(default_factory=list)
+    traits: Annotated[list[Trait], Field(max_length=512), AS_SET] = Field(default_factory=list)
     """What it can do: `HW_CPU_X86_AVX2`, `COMPUTE_STORAGE_BUS_VIRTIO`."""
 
     conditions: Conditions = Field(default_factory=list)

@@ -14,7 +14,7 @@ from hypernova_api.image import Format, ImageProperties
 from hypernova_api.meta import AGE, AS_SET, Column, Kind, Model, Name, Namespace, Rule, Time, immutable
 from hypernova_api.overcommit import Overcommit
 from hypernova_api.quantity import Quantity
-from hypernova_api.selectors import LabelValue
+from hypernova_api.selectors import LABEL_KEY_PATTERN, LabelValue
 
 USER_DATA_LIMIT = 65536
 """Bytes of user data: Nova's limit, and what a config drive is expected to carry."""
@@ -83,7 +83,7 @@ class UserData(Model):
 class Toleration(Model):
     """Lets the Instance on nodes with a taint, as a Pod's toleration does."""
 
-    key: Annotated[str, Field(max_length=317)] = ""
+    key: Annotated[str, Field(max_length=317, pattern=f"^({LABEL_KEY_PATTERN})?$")] = ""
     """The taint's key; empty, with Exists, tolerates all."""
 
     operator: Literal["Equal", "Exists"] = "Equal"
@@ -362,6 +362,15 @@ class Instance(Kind, short_names=("inst",)):
             "self.metadata.name.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')",
             "the name becomes the guest's host name: at most 63 lower-case letters, digits and dashes, no dots",
             field=".metadata.name",
+        ),
+        *(
+            Rule(
+                f"!has(self.spec.scheduling) || !has(self.spec.scheduling.{field}) "
+                f"|| !(self.metadata.name in self.spec.scheduling.{field})",
+                f"{field} is about other Instances: leave this one's own name out",
+                field=f".spec.scheduling.{field}",
+            )
+            for field in ("sameHostAs", "differentHostFrom")
         ),
         *(
             Rule(

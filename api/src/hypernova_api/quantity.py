@@ -84,3 +84,19 @@ def at_least(field: str, least: str, example: str) -> Rule:
         f"{field} must be at least {least}, e.g. {example}",
         field=f".{field}",
     )
+
+
+def between(field: str, least: str, most: str) -> Rule:
+    """The rule that a quantity is within bounds, both included.
+
+    Args:
+        field: its name on the wire; always present.
+        least: the smallest that is allowed, e.g. `0`.
+        most: the greatest that is allowed, e.g. `1Ei`.
+    """
+    amount = f"quantity(string(self.{field}))"
+    return Rule(
+        f"{amount}.compareTo(quantity('{least}')) >= 0 && {amount}.compareTo(quantity('{most}')) <= 0",
+        f"{field} must be between {least} and {most}",
+        field=f".{field}",
+    )

@@ -92,7 +92,7 @@ class ComputeQuotaStatus(Model):
     """`Exceeded`: more is used than is allowed, as after a cut: nothing is taken away, and nothing new is given."""
 
 
-class ComputeQuota(Kind, short_names=("cq",)):
+class ComputeQuota(Kind, short_names=("cquota",)):
     """How much the Instances of a project may claim: a namespace, or several. All that cover an Instance hold."""
 
     spec: ComputeQuotaSpec

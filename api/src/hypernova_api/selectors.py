@@ -9,10 +9,15 @@ from pydantic import Field
 
 from hypernova_api.meta import Model, Rule
 
-LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
+LABEL_KEY_PATTERN = (
+    r"([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
+    r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+)
+
+LabelKey = Annotated[str, Field(max_length=317, pattern=f"^{LABEL_KEY_PATTERN}$")]
 """A label's key, with or without a prefix: `example.com/rack`."""
 
-LabelValue = Annotated[str, Field(max_length=63)]
+LabelValue = Annotated[str, Field(max_length=63, pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")]
 """A label's value; may be empty."""
 
 
@@ -57,6 +62,15 @@ class LabelSelector(Model):
 
     match_expressions: Annotated[list[LabelRequirement], Field(max_length=32)] = Field(default_factory=list)
     """What else the labels must fulfil."""
+
+    rules: ClassVar[list[Rule]] = [
+        Rule(
+            "!has(self.matchLabels) "
+            f"|| self.matchLabels.all(key, key.size() <= 317 && key.matches(r'^{LABEL_KEY_PATTERN}$'))",
+            "a label's key is like rack or example.com/rack",
+            field=".matchLabels",
+        )
+    ]
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether an object with these labels is selected."""

@@ -48,6 +48,8 @@ def _rules(schema: Schema, prefix: str = "") -> Iterator[str]:
         yield f"- `{(prefix + rule.get('fieldPath', '')).removeprefix('.')}`: {rule['message']}"
     for name, part in schema.get("properties", {}).items():
         yield from _rules(part, f"{prefix}.{name}")
+    if "items" in schema:
+        yield from _rules(schema["items"], f"{prefix}[]")
 
 
 def _type(schema: Schema) -> str:
