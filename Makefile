@@ -6,7 +6,7 @@ PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest --durations=15
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-unit test-integration test-libvirt test-e2e lint crds bench bench-scale clean
+.PHONY: help demo demo-down test test-unit test-integration test-libvirt test-e2e lint crds bench bench-scale bench-scheduler clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,10 @@ bench-scale: ## a thousand simulated hypervisors, thousands of Instances; BENCH_
 	@$(BOOTSTRAP) cluster
 	@$(PYTHON) -m hack.devcluster build >/dev/null
 	$(PYTHON) -m tests.bench.scale
+
+bench-scheduler: ## a decision's time and memory, beside OpenStack Nova's own (BENCH_HOSTS="100 1000", BENCH_NOVA=0)
+	@$(BOOTSTRAP) unit
+	$(PYTHON) -m tests.bench.scheduler
 
 clean: ## remove what was made in this folder; what was built for all checkouts stays in ~/.cache/hypernova
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,4 +1,4 @@
-"""What is measured of a scheduler, ours or Nova's, and how: each cloud in a process of its own.
+"""What a scheduler is measured in, and how: ours and Nova's alike, each cloud in a process of its own.
 
 Runs in Nova's environment too, so it needs nothing but Python's own library.
 """
@@ -8,60 +8,49 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import os
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
 
 from tests.bench.figures import percentile
 
 INSTANCES_PER_HOST = 20
 GROUP_MEMBERS = 8
+AGGREGATES = 10
+"""Every host is in two: one of five for its zone, one of five for its kind of disk."""
+
+Figures: TypeAlias = dict[str, float]
+"""What was measured, with the unit in the key."""
 
 Request = TypeVar("Request")
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
-    """How long something took, over all its repeats."""
-
-    p50_ms: float
-    p95_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One scheduler, and one cloud that it placed an Instance in again and again."""
-
-    passing: int
-    """Hosts that passed all filters."""
-
-    memory_mib: float
-    """What all that is known of hosts and Instances takes of resident memory."""
-
-    decision: Timing
-
-    whole: Timing | None = None
-    """The decision and what else the scheduler does for every request; none if there is nothing else."""
-
-
-@dataclass(frozen=True, slots=True)
 class Cloud:
-    """What to measure in."""
+    """Where to place one m1.small (1 CPU, 2 GiB, 20 GB), again and again."""
 
     hosts: int
-    """All pass. Each has 20 Instances, of different sizes, and is in two aggregates."""
+    """All of them would do, the worst case. Each has 20 Instances of different sizes."""
 
     group: bool
-    """Whether the Instance to place is in an anti-affinity group, of which 8 are on hosts already."""
+    """Whether it is in an anti-affinity group, 8 of which run already, each on a host of its own."""
 
     repeats: int
 
+    @property
+    def passing(self) -> int:
+        """Hosts that pass all filters."""
+        return self.hosts - GROUP_MEMBERS if self.group else self.hosts
 
-def timed(decide: Callable[[Request], object], requests: Iterable[Request]) -> Timing:
-    """Times `decide` with each request; what making the next one takes is left out.
+    @property
+    def arguments(self) -> list[str]:
+        """What `main` makes this of."""
+        return [str(self.hosts), str(self.repeats), *(["--group"] if self.group else [])]
+
+
+def timed(name: str, decide: Callable[[Request], object], requests: Iterable[Request]) -> Figures:
+    """P50 and P95 of `decide`, in ms, as `NAME_p50_ms` and so on; making the next request is not in it.
 
     The collector of garbage stays on, as in service, but does not have to clear up after what came before.
     """
@@ -71,19 +60,13 @@ def timed(decide: Callable[[Request], object], requests: Iterable[Request]) -> T
         started = time.perf_counter()
         decide(request)
         milliseconds.append(1000 * (time.perf_counter() - started))
-    return Timing(percentile(milliseconds, 50), percentile(milliseconds, 95))
+    return {f"{name}_p{percent}_ms": percentile(milliseconds, percent) for percent in (50, 95)}
 
 
-def resident_mib() -> float:
-    """Resident memory of this process, MiB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-def main(measure: Callable[[Cloud], Measured]) -> None:
-    """The command of either side: `HOSTS REPEATS [--group]`; prints what it measured as a line of JSON."""
+def main(measure: Callable[[Cloud], Figures]) -> None:
+    """The command of either side: `HOSTS REPEATS [--group]`; prints its figures as a line of JSON."""
     parser = argparse.ArgumentParser()
     parser.add_argument("hosts", type=int)
     parser.add_argument("repeats", type=int)
     parser.add_argument("--group", action="store_true")
-    print(json.dumps(asdict(measure(Cloud(**vars(parser.parse_args()))))))
+    print(json.dumps(measure(Cloud(**vars(parser.parse_args())))))

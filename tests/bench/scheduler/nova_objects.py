@@ -8,16 +8,13 @@ from uuid import UUID
 
 from nova import context, objects
 
-from tests.bench.scheduler.measuring import INSTANCES_PER_HOST
+from tests.bench.scheduler.measuring import AGGREGATES, INSTANCES_PER_HOST
 
 GIB = 1024
 """In Nova's unit of memory, MiB."""
 
 CELL = str(UUID(int=1))
 """All hosts are in one."""
-
-AGGREGATES = 10
-"""Every host is in two: one for its zone, one for its kind of disk."""
 
 
 def new_uuid(rng: random.Random) -> str:
