@@ -6,9 +6,8 @@ import itertools
 
 import pytest
 
-from hypernova_operator.scheduler import Host, Placement, Refusal, Request, decide, explain
-from hypernova_operator.scheduler.weights import MostFreeMemory
-from support.scheduling import GI, a_host, a_table, a_want
+from hypernova_operator.scheduler import Host, Placement, Policy, Refusal, Request, decide, explain
+from support.scheduling import GI, a_claim, a_host, a_table, a_want
 
 
 def chosen(*hosts: Host, want: Request | None = None) -> str:
@@ -29,14 +28,14 @@ def test_the_host_with_most_free_memory_is_chosen() -> None:
 
 def test_a_negative_multiplier_stacks_instead_of_spreading() -> None:
     table = a_table(a_host("a", memory=8 * GI), a_host("b", memory=32 * GI), a_host("c", memory=16 * GI))
-    placement = decide(table, a_want(), weights=[MostFreeMemory(multiplier=-1.0)])
+    placement = decide(table, a_want(), Policy(strategy="Stack"))
     assert isinstance(placement, Placement)
     assert placement.host == "a"
 
 
 def test_what_is_claimed_is_not_free() -> None:
     table = a_table(a_host("a", memory=32 * GI), a_host("b", memory=16 * GI))
-    table.claim("uid", "a", a_want(memory=20 * GI).resources)
+    table.claim("uid", a_claim("a", a_want(memory=20 * GI)))
     placement = decide(table, a_want())
     assert placement == Placement("b", considered=2, passed=2, weight=1.0)
 

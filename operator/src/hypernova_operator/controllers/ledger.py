@@ -10,7 +10,7 @@ from hypernova_kube.resources import Key
 from hypernova_operator.addresses import Addresses, Assignment
 from hypernova_operator.cache import Cache
 from hypernova_operator.cache.records import Instance
-from hypernova_operator.scheduler import Host, HostTable, Placement, Request
+from hypernova_operator.scheduler import Claim, Host, HostTable, Placement, Request
 
 
 class Ledger:
@@ -35,7 +35,7 @@ class Ledger:
             NoAddressFree: nothing is claimed.
         """
         assignment = self.addresses.assign(uid)
-        self.table.claim(uid, placement.host, want.resources)
+        self.table.claim(uid, Claim(placement.host, want.resources))
         return assignment
 
     def release(self, uid: str) -> None:
@@ -56,7 +56,7 @@ class Ledger:
         if old is not None and (new is None or new.uid != old.uid):
             self.release(old.uid)
         if new is not None and new.node:
-            self.table.claim(new.uid, new.node, new.claim)
+            self.table.claim(new.uid, Claim(new.node, new.claim))
             for address in new.addresses:
                 if address.network == DEFAULT_NETWORK:
                     self.addresses.hold(new.uid, Assignment(IPv4Address(address.ip), address.mac))

@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from hypernova_operator.scheduler.filters import FILTERS, Filter, Request, count
-from hypernova_operator.scheduler.hosts import HostTable
-from hypernova_operator.scheduler.weights import WEIGHTS, Weight, weigh
+from hypernova_operator.scheduler.claims import NO_ALLOCATION, Allocation
+from hypernova_operator.scheduler.filters import FILTERS, Filter, count
+from hypernova_operator.scheduler.fit import fit
+from hypernova_operator.scheduler.policy import DEFAULT_POLICY, Policy
+from hypernova_operator.scheduler.request import Request
+from hypernova_operator.scheduler.table import Amounts, HostTable, Mask, Scores
+from hypernova_operator.scheduler.weights import WEIGHTS, Rows, Weighed, Weight, weigh
+
+PACKING = "Packing"
+"""The verdict on hosts that have enough of everything, but not together."""
+
+_TOLD = 3
+"""How many of the best hosts are told about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A host that would have done."""
+
+    host: str
+    weight: float
+    parts: dict[str, float]
+    """What each weight gave it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +42,11 @@ class Placement:
     considered: int
     """Hosts there are."""
     passed: int
-    """Hosts that would have done."""
-    weight: float
-    """What the chosen one weighed; none weighed more."""
+    """Hosts that passed all filters."""
+    candidates: tuple[Candidate, ...] = field(compare=False)
+    """The chosen one first, and the best of the others."""
+    allocation: Allocation = NO_ALLOCATION
+    """What it gets beside amounts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +67,118 @@ class Refusal:
 
 
 def decide(
-    hosts: HostTable, want: Request, filters: Sequence[Filter] = FILTERS, weights: Sequence[Weight] = WEIGHTS
+    hosts: HostTable,
+    want: Request,
+    policy: Policy = DEFAULT_POLICY,
+    rng: random.Random | None = None,
+    filters: Sequence[Filter] = FILTERS,
+    weights: Sequence[Weight] = WEIGHTS,
 ) -> Placement | Refusal:
-    """The best host that passes all filters, the first by name among equals; or why there is none."""
-    passing = hosts.present.copy()
-    lost = []
+    """The best host that passes all filters, the first by name among equals; or why there is none.
+
+    `rng` is asked only where the policy is to choose among several.
+    """
+    passing = _passing(hosts, want, filters)
+    passed = count(passing)
+    if not passed:
+        return Refusal(len(hosts), _verdicts(hosts, want, filters))
+    rows: Rows = slice(None) if passed == len(hosts) else np.flatnonzero(passing)
+    weighed = weigh(hosts, want, rows, weights, policy)
+    best = _Best(hosts, rows, weighed)
+    allocation = NO_ALLOCATION
+    if want.packed:
+        found = _pack(hosts, want, best)
+        if not isinstance(found, tuple):
+            return Refusal(len(hosts), (*_verdicts(hosts, want, filters), *_misfits(found)))
+        chosen, allocation = found
+    else:
+        among = min(policy.choose_among, passed)
+        chosen = best.places(1)[0] if among == 1 else (rng or random.SystemRandom()).choice(best.places(among))
+    others = [place for place in best.places(_TOLD) if place != chosen][: _TOLD - 1]
+    candidates = tuple(best.candidate(place) for place in (chosen, *others))
+    return Placement(candidates[0].host, len(hosts), passed, candidates, allocation)
+
+
+def drift(hosts: HostTable, want: Request, row: int, filters: Sequence[Filter] = FILTERS) -> list[str]:
+    """Why an Instance would not be placed on the host it is on, by what is asked of it for good: a reason each."""
+    one: Mask = np.zeros(len(hosts), np.bool_)
+    one[row] = True
+    return [
+        filter_.reason(hosts, want, one)
+        for filter_ in filters
+        if filter_.lasting and filter_.applies(want) and not filter_.mask(hosts, want)[row]
+    ]
+
+
+def _passing(hosts: HostTable, want: Request, filters: Sequence[Filter]) -> Mask:
+    passing: Mask = np.ones(len(hosts), np.bool_)
     for filter_ in filters:
-        mask = filter_.mask(hosts, want)
-        lost.append((filter_, passing & ~mask))
-        passing &= mask
-    rows = np.flatnonzero(passing)
-    if len(rows) == 0:
-        # Words cost more than masks: they are made only when somebody will read them.
-        verdicts = tuple(
-            Verdict(type(filter_).__name__, count(mask), filter_.reason(hosts, want, mask))
-            for filter_, mask in lost
-            if mask.any()
-        )
-        return Refusal(len(hosts), verdicts)
-    scores = weigh(hosts, want, rows, weights)
-    best = rows[scores == scores.max()]
-    chosen = int(best[np.argmin(hosts.rank[best])])
-    return Placement(hosts.at(chosen).name, len(hosts), len(rows), float(scores.max()))
+        if filter_.applies(want):
+            passing &= filter_.mask(hosts, want)
+    return passing
+
+
+def _verdicts(hosts: HostTable, want: Request, filters: Sequence[Filter]) -> tuple[Verdict, ...]:
+    """What each filter ruled out. Words cost more than masks: they are made only when somebody will read them."""
+    passing: Mask = np.ones(len(hosts), np.bool_)
+    verdicts = []
+    for filter_ in filters:
+        if filter_.applies(want):
+            mask = filter_.mask(hosts, want)
+            lost = passing & ~mask
+            if lost.any():
+                verdicts.append(Verdict(type(filter_).__name__, count(lost), filter_.reason(hosts, want, lost)))
+            passing &= mask
+    return tuple(verdicts)
+
+
+def _pack(hosts: HostTable, want: Request, best: _Best) -> tuple[int, Allocation] | Counter[str]:
+    """The best place that can be packed, and how; or how many can't for which reason."""
+    misfits: Counter[str] = Counter()
+    for place in best:
+        host = hosts.at(best.row(place))
+        packed = fit(host, hosts.taken(host.name), want)
+        if isinstance(packed, Allocation):
+            return place, packed
+        misfits[packed.reason] += 1
+    return misfits
+
+
+def _misfits(reasons: Counter[str]) -> Iterator[Verdict]:
+    return (Verdict(PACKING, number, reason) for reason, number in reasons.most_common())
+
+
+class _Best:
+    """Places (indices of the weighed rows) from the best to the worst; among equals by the host's name."""
+
+    def __init__(self, hosts: HostTable, rows: Rows, weighed: Weighed) -> None:
+        self._hosts = hosts
+        self._rows = rows
+        self._weighed = weighed
+        self._scores: Scores = weighed.total
+
+    def __iter__(self) -> Iterator[int]:
+        return (int(place) for place in np.lexsort((self._hosts.rank[self._rows], -self._scores)))
+
+    def places(self, number: int) -> list[int]:
+        """The best few: one pass for each, as to sort all costs more."""
+        left = self._scores.copy()
+        found = []
+        for _ in range(min(number, len(left))):
+            best = np.flatnonzero(left == left.max())
+            place = int(best[0] if len(best) == 1 else best[np.argmin(self._rank(best))])
+            found.append(place)
+            left[place] = -np.inf
+        return found
+
+    def row(self, place: int) -> int:
+        """The table's row of a place."""
+        return place if isinstance(self._rows, slice) else int(self._rows[place])
+
+    def candidate(self, place: int) -> Candidate:
+        """What is told of a place."""
+        host = self._hosts.at(self.row(place)).name
+        return Candidate(host, float(self._scores[place]), self._weighed.parts(place))
+
+    def _rank(self, places: Amounts) -> Amounts:
+        return self._hosts.rank[places if isinstance(self._rows, slice) else self._rows[places]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypernova_operator.scheduler.filters.alive import AgentAlive
 from hypernova_operator.scheduler.filters.allowed import Enabled, NotInMaintenance
-from hypernova_operator.scheduler.filters.base import Filter, Request, count
+from hypernova_operator.scheduler.filters.base import Filter, count
 from hypernova_operator.scheduler.filters.capacity import EnoughDisk, EnoughMemory, EnoughVcpus
 from hypernova_operator.scheduler.filters.labelled import NodeLabelled
 
@@ -19,4 +19,4 @@ FILTERS: tuple[Filter, ...] = (
 )
 """In order of cheapness; a host is counted at the first that it fails."""
 
-__all__ = ["FILTERS", "Filter", "Request", "count"]
+__all__ = ["FILTERS", "Filter", "count"]

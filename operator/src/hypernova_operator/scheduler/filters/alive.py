@@ -6,8 +6,9 @@ from collections import defaultdict
 
 import numpy as np
 
-from hypernova_operator.scheduler.filters.base import Filter, Request, some
-from hypernova_operator.scheduler.hosts import HostTable, Mask
+from hypernova_operator.scheduler.filters.base import Filter, some
+from hypernova_operator.scheduler.request import Request
+from hypernova_operator.scheduler.table import HostTable, Mask
 
 
 class AgentAlive(Filter):

@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
-from hypernova_operator.scheduler.hosts import HostTable, Mask
-from hypernova_operator.scheduler.resources import Resources
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What an Instance wants of its host. Equal requests get equal verdicts."""
-
-    vcpus: int
-    memory: int
-    """Bytes."""
-    disk: int
-    """Bytes; 0 claims none."""
-
-    @property
-    def resources(self) -> Resources:
-        """What is claimed when it is placed."""
-        return Resources(self.vcpus, self.memory, self.disk)
+from hypernova_operator.scheduler.request import Request
+from hypernova_operator.scheduler.table import HostTable, Mask
 
 
 class Filter(Protocol):
-    """A verdict on every host, and the words for it."""
+    """A verdict on every host, and the words for it.
+
+    The docstring of one says in its first line what passes; docs/scheduling.md is made of it.
+    """
+
+    nova: ClassVar[str] = ""
+    """What does this in Nova, for people who come from there."""
+
+    lasting: ClassVar[bool] = False
+    """Whether an Instance that is placed already is shown as drifted when its host passes no more."""
+
+    def applies(self, want: Request) -> bool:
+        """Whether it can rule out any host at all for this request; a cheap look that saves a mask."""
+        return True
 
     def mask(self, hosts: HostTable, want: Request) -> Mask:
-        """Which hosts pass. Rows that are not present may say anything."""
+        """Which hosts pass. May be a view on a column: not to be written to."""
         ...
 
     def reason(self, hosts: HostTable, want: Request, lost: Mask) -> str:
-        """Why the hosts in `lost` (at least one) don't pass: what follows their number in the sentence."""
+        """Why the hosts in `lost` (at least one) don't pass: what follows their number in the sentence.
+
+        With the nearest miss where there is one: `lack memory (need 8Gi, most free 6Gi)`.
+        """
         ...
 
 

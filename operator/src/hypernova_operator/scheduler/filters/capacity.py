@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from hypernova_operator.scheduler.filters.base import Filter, Request, count
-from hypernova_operator.scheduler.hosts import HostTable, Mask
+from hypernova_operator.scheduler.filters.base import Filter, count
+from hypernova_operator.scheduler.request import Request
 from hypernova_operator.scheduler.resources import available, needed
+from hypernova_operator.scheduler.table import HostTable, Mask
 
 
 class EnoughVcpus(Filter):
     """Free virtual CPUs after overcommit. (Nova: placement, VCPU.)"""
+
+    def applies(self, want: Request) -> bool:
+        return not want.dedicated
 
     def mask(self, hosts: HostTable, want: Request) -> Mask:
         return hosts.vcpus_free >= want.vcpus
@@ -20,6 +24,9 @@ class EnoughVcpus(Filter):
 
 class EnoughMemory(Filter):
     """Free memory after overcommit. (Nova: placement, MEMORY_MB.)"""
+
+    def applies(self, want: Request) -> bool:
+        return not want.page_size
 
     def mask(self, hosts: HostTable, want: Request) -> Mask:
         return hosts.memory_free >= want.memory
@@ -35,8 +42,11 @@ class EnoughDisk(Filter):
     Who claims none passes everywhere, even where the pool is full: its image may be there already.
     """
 
+    def applies(self, want: Request) -> bool:
+        return want.disk > 0
+
     def mask(self, hosts: HostTable, want: Request) -> Mask:
-        return hosts.present if want.disk == 0 else hosts.disk_free >= want.disk
+        return hosts.disk_free >= want.disk
 
     def reason(self, hosts: HostTable, want: Request, lost: Mask) -> str:
         most = int(hosts.disk_free[lost].max())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from hypernova_api.meta import HYPERVISOR_LABEL
-from hypernova_operator.scheduler.filters.base import Filter, Request
-from hypernova_operator.scheduler.hosts import HostTable, Mask
+from hypernova_operator.scheduler.filters.base import Filter
+from hypernova_operator.scheduler.request import Request
+from hypernova_operator.scheduler.table import HostTable, Mask
 
 
 class NodeLabelled(Filter):
