@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[3]
 CHART = ROOT / "charts/hypernova"
 TEMPLATES = sorted((CHART / "templates").glob("rbac*.yaml"))
 NAMESPACE = "{{ .Release.Namespace }}"
+READ = ("get", "list", "watch")
 
 Objects = list[dict[str, Any]]
 
@@ -77,26 +78,49 @@ def test_no_component_may_read_secrets_use_wildcards_or_write_a_spec_but_by_patc
     assert {verb for _, resource, verb in may if resource == "instances"} <= {"get", "list", "watch", "patch"}
 
 
-def test_the_operator_reads_every_kind_and_writes_only_instances() -> None:
+def test_the_operator_reads_every_kind_and_writes_only_instances_and_what_others_mean_now() -> None:
     may = allowed(role("ClusterRole", "hypernova-operator"))
 
-    assert {(GROUP, kind.plural, verb) for kind in KINDS for verb in ("get", "list", "watch")} <= may
-    assert {resource for group, resource, verb in may if group == GROUP and verb not in ("get", "list", "watch")} == {
-        "instances",
-        "instances/status",
+    assert {(GROUP, kind.plural, verb) for kind in KINDS for verb in READ} <= may
+    assert {(resource, verb) for group, resource, verb in may if group == GROUP and verb not in READ} == {
+        ("instances", "patch"),
+        *((f"{kind}/status", "patch") for kind in ("instances", "instancegroups", "computequotas")),
+        *((f"{kind}/status", "patch") for kind in ("hostaggregates", "availabilityzones")),
+    }
+
+
+def test_the_operator_sees_nodes_and_namespaces_and_touches_neither() -> None:
+    may = allowed(role("ClusterRole", "hypernova-operator"))
+
+    assert {entry for entry in may if entry[1] in ("nodes", "namespaces")} == {
+        ("", resource, verb) for resource in ("nodes", "namespaces") for verb in READ
     }
 
 
 def test_an_agent_sees_nothing_but_instances_and_hypervisors() -> None:
     may = allowed(role("ClusterRole", "hypernova-node-agent"))
 
-    assert {resource for _, resource, verb in may if verb in ("get", "list", "watch")} == {"instances", "hypervisors"}
+    assert {resource for _, resource, verb in may if verb in READ} == {"instances", "hypervisors"}
 
 
-def test_users_of_a_namespace_get_every_namespaced_kind_by_kubernetes_own_roles() -> None:
+def test_users_of_a_namespace_get_every_namespaced_kind_by_kubernetes_own_roles_but_their_limits_to_see_only() -> None:
     namespaced = {kind.plural for kind in KINDS if kind.namespaced}
-    view, edit = (role("ClusterRole", f"hypernova-{name}") for name in ("view", "edit"))
+    view, edit = (allowed(role("ClusterRole", f"hypernova-{name}")) for name in ("view", "edit"))
 
-    assert {resource for _, resource, _ in allowed(view)} == namespaced
-    assert {resource for _, resource, _ in allowed(edit)} == namespaced
-    assert {verb for _, _, verb in allowed(view)} == {"get", "list", "watch"}
+    assert {(resource, verb) for _, resource, verb in view} == {(kind, verb) for kind in namespaced for verb in READ}
+    assert {resource for _, resource, _ in edit} == namespaced - {"computequotas"}
+
+
+def test_everybody_sees_what_there_is_to_choose_from_and_nothing_it_is_made_of() -> None:
+    may = allowed(role("ClusterRole", "hypernova-catalog-viewer"))
+
+    assert may == {(GROUP, resource, verb) for resource in ("availabilityzones", "flavors") for verb in READ}
+
+
+def test_an_administrator_writes_what_users_do_not_and_chooses_hosts() -> None:
+    may = {(resource, verb) for _, resource, verb in allowed(role("ClusterRole", "hypernova-administrator"))}
+    edit = {resource for _, resource, _ in allowed(role("ClusterRole", "hypernova-edit"))}
+
+    assert {resource for resource, verb in may if verb == "patch"} == {kind.plural for kind in KINDS} - edit
+    assert [resource for resource, verb in may if verb == "use"] == ["hypervisors"]
+    assert ("hypervisors", "create") not in may  # an agent makes its own
