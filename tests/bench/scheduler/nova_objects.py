@@ -41,7 +41,7 @@ def a_service(ctx: context.RequestContext, host: str) -> objects.Service:
 
 def a_compute_node(ctx: context.RequestContext, host: str, rng: random.Random) -> objects.ComputeNode:
     """64 CPUs, 256 GiB, 4,000 GB, filled by Instances of 1 to 4 CPUs."""
-    used = rng.randint(INSTANCES_PER_HOST, 4 * INSTANCES_PER_HOST)
+    used = sum(rng.choices(range(1, 5), k=INSTANCES_PER_HOST))
     memory, disk = 256 * GIB, 4000
     return objects.ComputeNode(
         ctx,
