@@ -78,18 +78,18 @@ def decide(
 
     `rng` is asked only where the policy is to choose among several.
     """
-    passing = _passing(hosts, want, filters)
-    passed = count(passing)
+    fitting = passing(hosts, want, filters)
+    passed = count(fitting)
     if not passed:
-        return Refusal(len(hosts), _verdicts(hosts, want, filters))
-    rows: Rows = slice(None) if passed == len(hosts) else np.flatnonzero(passing)
+        return Refusal(len(hosts), verdicts(hosts, want, filters))
+    rows: Rows = slice(None) if passed == len(hosts) else np.flatnonzero(fitting)
     weighed = weigh(hosts, want, rows, weights, policy)
     best = _Best(hosts, rows, weighed)
     allocation = NO_ALLOCATION
     if want.packed:
         found = _pack(hosts, want, best)
         if not isinstance(found, tuple):
-            return Refusal(len(hosts), (*_verdicts(hosts, want, filters), *_misfits(found)))
+            return Refusal(len(hosts), (*verdicts(hosts, want, filters), *_misfits(found)))
         chosen, allocation = found
     else:
         among = min(policy.choose_among, passed)
@@ -110,26 +110,27 @@ def drift(hosts: HostTable, want: Request, row: int, filters: Sequence[Filter] =
     ]
 
 
-def _passing(hosts: HostTable, want: Request, filters: Sequence[Filter]) -> Mask:
-    passing: Mask = np.ones(len(hosts), np.bool_)
+def passing(hosts: HostTable, want: Request, filters: Sequence[Filter] = FILTERS) -> Mask:
+    """Which hosts pass all filters."""
+    left: Mask = np.ones(len(hosts), np.bool_)
     for filter_ in filters:
         if filter_.applies(want):
-            passing &= filter_.mask(hosts, want)
-    return passing
+            left &= filter_.mask(hosts, want)
+    return left
 
 
-def _verdicts(hosts: HostTable, want: Request, filters: Sequence[Filter]) -> tuple[Verdict, ...]:
+def verdicts(hosts: HostTable, want: Request, filters: Sequence[Filter] = FILTERS) -> tuple[Verdict, ...]:
     """What each filter ruled out. Words cost more than masks: they are made only when somebody will read them."""
-    passing: Mask = np.ones(len(hosts), np.bool_)
-    verdicts = []
+    left: Mask = np.ones(len(hosts), np.bool_)
+    found = []
     for filter_ in filters:
         if filter_.applies(want):
             mask = filter_.mask(hosts, want)
-            lost = passing & ~mask
+            lost = left & ~mask
             if lost.any():
-                verdicts.append(Verdict(type(filter_).__name__, count(lost), filter_.reason(hosts, want, lost)))
-            passing &= mask
-    return tuple(verdicts)
+                found.append(Verdict(type(filter_).__name__, count(lost), filter_.reason(hosts, want, lost)))
+            left &= mask
+    return tuple(found)
 
 
 def _pack(hosts: HostTable, want: Request, best: _Best) -> tuple[int, Allocation] | Counter[str]:
