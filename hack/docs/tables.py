@@ -10,13 +10,8 @@ from hypernova_operator.scheduler.filters import FILTERS
 from hypernova_operator.scheduler.weights import WEIGHTS
 from hypernova_operator.settings import Settings
 
-SCHEDULING_SETTINGS = (
-    "strategy",
-    "weight_multipliers",
-    "choose_among",
-    "max_instances_per_host",
-    "max_builds_per_host",
-)
+SETTINGS = ("strategy", "weight_multipliers", "choose_among", "max_instances_per_host", "max_builds_per_host")
+"""Those that decisions depend on."""
 
 
 def filters() -> Iterator[str]:
@@ -39,9 +34,8 @@ def settings() -> Iterator[str]:
     yield from _head("flag", "default", "meaning")
     for name in SETTINGS:
         field = by_name[name]
-        yield _row(
-            f"`--{name.replace('_', '-')}`", f"`{field.default}`" if field.default else "", field.metadata["doc"]
-        )
+        default = f"`{field.default}`" if field.default else ""
+        yield _row(f"`--{name.replace('_', '-')}`", default, field.metadata["doc"])
 
 
 def nova() -> Iterator[str]:
