@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,16 @@ class User:
         manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
         return self.stack.cluster.kubectl("apply", "--filename=-", input=manifest)
 
+    @contextmanager
+    def having(self, *objects: dict[str, Any]) -> Iterator[None]:
+        """What an administrator has applied for the time of the block."""
+        self.apply(*objects)
+        try:
+            yield
+        finally:
+            for obj in reversed(objects):
+                self.kubectl("delete", "--ignore-not-found", obj["kind"], obj["metadata"]["name"])
+
     def create(self, *names: str, **spec: Any) -> None:
         self.apply(*(an_instance(name, **spec) for name in names))
 
@@ -79,6 +90,20 @@ class User:
 
         try:
             return eventually(reached, f"{name} to be {phase}", seconds)
+        except AssertionError as error:
+            error.add_note(self.kubectl("describe", "instance", name))
+            raise
+
+    def wait_refused(self, name: str, reason: str, *, seconds: float = 60) -> str:
+        """The message of an Instance that waits for that reason."""
+
+        def told() -> str | None:
+            conditions = self.get(name).get("status", {}).get("conditions", [])
+            scheduled = {each["type"]: each for each in conditions}.get("Scheduled", {})
+            return str(scheduled["message"]) if scheduled.get("reason") == reason else None
+
+        try:
+            return eventually(told, f"{name} to be refused: {reason}", seconds)
         except AssertionError as error:
             error.add_note(self.kubectl("describe", "instance", name))
             raise
