@@ -12,6 +12,7 @@ from hypernova_api.selectors import LabelSelector
 from hypernova_api.traits import TraitRequirements
 
 _MIB = "quantity(string(self.memory)).asApproximateFloat() / 1048576.0"
+_WHOLE_MIB = f"({_MIB} < 9e18 ? int({_MIB}) : 0)"  # int() of more than 64 bits is an error, and no answer for people
 _CELLS = "(has(self.numa) ? self.numa.cells : 1)"
 
 Alias = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
@@ -143,18 +144,18 @@ class FlavorSpec(Model):
         at_least("memory", "1Mi", "2Gi"),
         Rule(
             # Not isInteger(): of 1.5Gi that is false, as it is about how the number is kept, not what it is.
-            f"double(int({_MIB})) == {_MIB}",
+            f"double({_WHOLE_MIB}) == {_MIB}",
             "memory must be a whole number of MiB: 2Gi or 2048Mi, not 2G",
             field=".memory",
         ),
         at_least("rootDisk", "0", "20Gi"),
         Rule(
-            f"self.vcpus % {_CELLS} == 0 && int({_MIB}) % {_CELLS} == 0",
+            f"self.vcpus % {_CELLS} == 0 && {_WHOLE_MIB} % {_CELLS} == 0",
             "vcpus and the MiB of memory must split evenly over numa.cells",
             field=".numa",
         ),
         Rule(
-            f"!has(self.hugePageSize) || int({_MIB}) % ({_CELLS} * (self.hugePageSize == '1Gi' ? 1024 : 2)) == 0",
+            f"!has(self.hugePageSize) || {_WHOLE_MIB} % ({_CELLS} * (self.hugePageSize == '1Gi' ? 1024 : 2)) == 0",
             "the memory of each NUMA cell must be a whole number of huge pages",
             field=".hugePageSize",
         ),

@@ -31,6 +31,14 @@ class Part(Model):
     rules: ClassVar[list[Rule]] = [Rule("self.name != ''", "a part needs a name")]
 
 
+class Notes(Model):
+    """Lists that need not be there, and one that must."""
+
+    may: list[str] = Field(default_factory=list)
+    by_name: dict[str, str] = Field(default_factory=dict)
+    must: list[str]
+
+
 Kind_of_field = tuple[Any, st.SearchStrategy[Any]]
 """An annotation, and the values it takes."""
 
@@ -147,6 +155,7 @@ def field_schema(annotation: Any, default: Any = ...) -> dict[str, Any]:
 
 
 PART = structural_schema(Part)
+NOTES = structural_schema(Notes)
 
 
 @pytest.mark.parametrize(
@@ -210,6 +219,12 @@ PART = structural_schema(Part)
             Part(name="x", colour=Colour.BLUE),
             PART | {"default": {"name": "x", "colour": "Blue"}},
             id="a model's default is what differs from its own defaults",
+        ),
+        pytest.param(
+            Notes,
+            Notes(must=[]),
+            NOTES | {"default": {"must": []}},
+            id="an empty list that need not be there is no part of a model's default",
         ),
         pytest.param(Time, ..., {"type": "string", "format": "date-time"}, id="a moment is checked as one"),
     ],

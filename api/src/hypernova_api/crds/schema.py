@@ -225,5 +225,13 @@ def _own_part(default: Any, schema: Schema) -> Any:
         case dict() if "properties" in schema:
             parts = schema["properties"]
             own = {name: _own_part(value, parts[name]) for name, value in default.items() if value is not None}
-            return {name: value for name, value in own.items() if value != parts[name].get("default", _NO_DEFAULT)}
+            absent = {name: _when_absent(name, schema) for name in parts}
+            return {name: value for name, value in own.items() if value != absent[name]}
     return default
+
+
+def _when_absent(name: str, schema: Schema) -> Any:
+    """What it is that a part of an object is not there: its default; of a list or map without one, that it is empty."""
+    part = schema["properties"][name]
+    empty = {"array": [], "object": {}}.get(part.get("type"), _NO_DEFAULT)
+    return part.get("default", _NO_DEFAULT if name in schema.get("required", ()) else empty)
