@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -113,7 +113,7 @@ class HostTable:
         self._columns = Columns()
         for name, dtype in _COLUMNS.items():
             self._columns.add(name, dtype)
-        self._kept: OrderedDict[Hashable, Callable[[int], object]] = OrderedDict()
+        self._kept: OrderedDict[tuple[object, object], Callable[[int], object]] = OrderedDict()
         """Columns made for requests, each with how a row of it is reckoned."""
         self._hosts: list[Host] = []
         self._rows: dict[str, int] = {}
@@ -186,10 +186,11 @@ class HostTable:
         self.memory_total[row] = _bounded(host.total.memory)
         self.disk_total[row] = _bounded(host.total.disk)
         self.devices[row] = len(host.devices)
-        self.instances_limit[row] = host.max_instances
-        self.builds_limit[row] = host.max_builds
-        self.qemu_version[row] = host.qemu_version
+        self.instances_limit[row] = _bounded(host.max_instances)
+        self.builds_limit[row] = _bounded(host.max_builds)
+        self.qemu_version[row] = _bounded(host.qemu_version)
         self.zone[row] = self._zones.setdefault(host.zone, len(self._zones))
+        self.dedicated_free[row] = self._dedicated_free(row)
         self._count(host.name)
         for key, reckon in self._kept.items():
             self._columns.view(key)[row] = reckon(row)
@@ -210,7 +211,8 @@ class HostTable:
 
     def where(self, predicate: Predicate) -> Mask:
         """Which hosts something is true of. The column is kept, and follows the hosts."""
-        return self._derived(predicate, np.bool_, lambda row: predicate(self._hosts[row]))
+        # With its type, as named tuples of two types may be equal, and equal to a key of our own.
+        return self._derived((type(predicate), predicate), np.bool_, lambda row: predicate(self._hosts[row]))
 
     # Claims
 
@@ -233,7 +235,7 @@ class HostTable:
             self._remember(claim.image, host)
         if claim.allocation:
             self._allocations.setdefault(host, {})[key] = claim.allocation
-            self._taken.pop(host, None)
+            self._repack(host)
         if before is not None and before.host != host:
             self._count(before.host)
         self._count(host)
@@ -257,8 +259,10 @@ class HostTable:
 
     def taken(self, host: str) -> Taken:
         """What allocations hold of a host's cells and devices. Not to be written to."""
+        if host not in self._allocations:
+            return Taken()
         if host not in self._taken:
-            self._taken[host] = taken(self._allocations.get(host, {}).values())
+            self._taken[host] = taken(self._allocations[host].values())
         return self._taken[host]
 
     def members(self, group: str) -> Mapping[str, int]:
@@ -293,7 +297,7 @@ class HostTable:
         def free(row: int) -> int:
             host = self._hosts[row]
             gone = self.taken(host.name).huge_pages
-            return sum(cell.huge_pages.get(page_size, 0) - gone[cell.id, page_size] for cell in host.cells)
+            return _bounded(sum(cell.huge_pages.get(page_size, 0) - gone[cell.id, page_size] for cell in host.cells))
 
         return self._derived(("pages", page_size), np.int64, free)
 
@@ -312,16 +316,16 @@ class HostTable:
         )
         return np.where(np.isnan(said), default, said)
 
-    def _derived(self, key: Hashable, dtype: npt.DTypeLike, reckon: Callable[[int], object]) -> Column:
+    def _derived(self, key: tuple[object, object], dtype: npt.DTypeLike, reckon: Callable[[int], object]) -> Column:
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._columns.view(key)
+        values = np.fromiter(map(reckon, range(len(self))), dtype, len(self))  # first: if it fails, nothing is kept
         if len(self._kept) == _KEPT_COLUMNS:
             self._columns.drop(self._kept.popitem(last=False)[0])
         self._kept[key] = reckon
         column = self._columns.add(key, dtype)
-        for row in range(len(column)):
-            column[row] = reckon(row)
+        column[:] = values
         return column
 
     def _let_go(self, key: str, claim: Claim) -> None:
@@ -347,7 +351,7 @@ class HostTable:
             del self._allocations[host][key]
             if not self._allocations[host]:
                 del self._allocations[host]
-            self._taken.pop(host, None)
+            self._repack(host)
 
     def _remember(self, image: str, host: str) -> None:
         hosts = self._images.setdefault(image, set())
@@ -370,11 +374,21 @@ class HostTable:
         self.instances[row] = self._count_of.get(name, 0)
         self.builds[row] = self._building.get(name, 0)
         self.failures[row] = self._failed.get(name, 0)
-        self.dedicated_free[row] = len(host.dedicated - self.taken(name).cpus) if host.dedicated else 0
-        if host.devices or host.cells:
-            for key, reckon in self._kept.items():
-                if isinstance(key, tuple) and key[0] in ("devices", "pages"):
-                    self._columns.view(key)[row] = reckon(row)
+
+    def _repack(self, name: str) -> None:
+        """Reckon anew what allocations hold and leave of a host."""
+        self._taken.pop(name, None)
+        row = self._rows.get(name)
+        if row is None:
+            return
+        self.dedicated_free[row] = self._dedicated_free(row)
+        for key, reckon in self._kept.items():
+            if key[0] in ("devices", "pages"):
+                self._columns.view(key)[row] = reckon(row)
+
+    def _dedicated_free(self, row: int) -> int:
+        host = self._hosts[row]
+        return len(host.dedicated - self.taken(host.name).cpus) if host.dedicated else 0
 
     def _refresh(self) -> None:
         for name in _COLUMNS:
@@ -382,4 +396,4 @@ class HostTable:
 
 
 def _bounded(amount: int) -> int:
-    return max(-_LIMIT, min(_LIMIT, amount))
+    return amount if -_LIMIT <= amount <= _LIMIT else max(-_LIMIT, min(_LIMIT, amount))
