@@ -191,7 +191,8 @@ class HostAggregate(Kind, scope="Cluster", short_names=("agg",)):
         Column("Free Memory", ".status.free.memory"),
         Column("Free Disk", ".status.free.disk", priority=1),
         Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
-        Column("Conflict", '.status.conditions[?(@.type=="Conflict")].reason', priority=1),
+        Column("Conflict", '.status.conditions[?(@.type=="Conflict")].status'),
         Column("Headroom", '.status.conditions[?(@.type=="FailoverHeadroom")].status', priority=1),
+        Column("Reason", '.status.conditions[?(@.type=="Ready")].reason', priority=1),
         AGE,
     ]

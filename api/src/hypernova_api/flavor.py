@@ -172,5 +172,8 @@ class Flavor(Kind, scope="Cluster", short_names=("flv",)):
         Column("vCPUs", ".spec.vcpus", "integer"),
         Column("Memory", ".spec.memory"),
         Column("Disk", ".spec.rootDisk"),
+        Column("CPU Policy", ".spec.cpu.policy", priority=1),
+        Column("NUMA Cells", ".spec.numa.cells", "integer", priority=1),
+        Column("Huge Pages", ".spec.hugePageSize", priority=1),
         AGE,
     ]

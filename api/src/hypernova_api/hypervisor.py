@@ -241,6 +241,7 @@ class Hypervisor(Kind, scope="Cluster", short_names=("hv",)):
         Column("Disabled", ".spec.disabled.reason", priority=1),
         Column("CPU", ".status.cpu.model", priority=1),
         Column("QEMU", ".status.versions.qemu", priority=1),
+        Column("Overcommitted", '.status.conditions[?(@.type=="Overcommitted")].status', priority=1),
         Column("Reason", '.status.conditions[?(@.type=="Ready")].reason', priority=1),
         AGE,
     ]

@@ -390,8 +390,10 @@ class Instance(Kind, short_names=("inst",)):
         Column("Node", ".status.nodeName"),
         Column("Address", ".status.addresses[0].ip"),
         Column("Zone", ".status.availabilityZone", priority=1),
+        Column("Group", ".spec.scheduling.group", priority=1),
         Column("Image", ".spec.image.name", priority=1),
         Column("Reason", '.status.conditions[?(@.type=="Ready")].reason', priority=1),
+        Column("Drift", '.status.conditions[?(@.type=="PlacementDrift")].status', priority=1),
         Column("Created By", r".metadata.annotations.compute\.hypernova\.dev/created-by", priority=1),
         AGE,
     ]

@@ -110,6 +110,6 @@ class ComputeQuota(Kind, short_names=("cquota",)):
         Column("Max Memory", ".spec.hard.memory"),
         Column("Disk", ".status.used.disk", priority=1),
         Column("Max Disk", ".spec.hard.disk", priority=1),
-        Column("Exceeded", '.status.conditions[?(@.type=="Exceeded")].status', priority=1),
+        Column("Exceeded", '.status.conditions[?(@.type=="Exceeded")].status'),
         AGE,
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,24 +16,75 @@ from hypernova_api.kinds import KINDS
 from support.builders import (
     a_condition,
     a_flavor,
+    a_group,
+    a_host_aggregate,
     a_hypervisor,
     a_hypervisor_status,
     a_key_pair,
+    a_quota,
+    a_zone,
     an_image,
     an_instance,
     without,
 )
 
 LABEL = "kubectl-test"
-STATUS = {
-    "phase": "Running",
-    "nodeName": "node-a",
-    "addresses": [{"network": "default", "ip": "10.60.0.7", "mac": "52:54:00:12:34:56"}],
-    "conditions": [a_condition("Scheduled", reason="Bound"), a_condition("Ready", reason="GuestRunning")],
-}
-OBJECTS = [builder(labels={LABEL: "yes"}) for builder in (an_instance, an_image, a_key_pair, a_flavor, a_hypervisor)]
+MARKED = {"labels": {LABEL: "yes"}}
+OBJECTS = [
+    an_instance(availabilityZone="az1", scheduling={"group": "web"}, **MARKED),
+    an_image(**MARKED),
+    a_key_pair(**MARKED),
+    a_flavor(cpu={"policy": "Dedicated"}, numa={"cells": 1}, hugePageSize="2Mi", **MARKED),
+    a_hypervisor(**MARKED),
+    a_host_aggregate(availabilityZone="az1", reserve={"hosts": 1}, **MARKED),
+    a_zone(description="hall 2, own power", reserve={"hosts": 1}, **MARKED),
+    a_group(maxPerHost=2, **MARKED),
+    a_quota(hard={"instances": 10, "memory": "64Gi", "disk": "1Ti"}, **MARKED),
+]
 MANIFESTS = [without(obj, "metadata.namespace") if "namespace" in obj["metadata"] else obj for obj in OBJECTS]
-PATCHES = {"instance/web-1": {"status": STATUS}, "hypervisor/node-a": {"status": a_hypervisor_status()}}
+STATUSES: dict[str, dict[str, Any]] = {
+    "instance/web-1": {
+        "phase": "Running",
+        "nodeName": "node-a",
+        "availabilityZone": "az1",
+        "addresses": [{"network": "default", "ip": "10.60.0.7", "mac": "52:54:00:12:34:56"}],
+        "conditions": [
+            a_condition("Scheduled", reason="Bound"),
+            a_condition("Ready", reason="GuestRunning"),
+            a_condition("PlacementDrift", reason="TaintNotTolerated"),
+        ],
+    },
+    "hypervisor/node-a": a_hypervisor_status(),
+    "hostaggregate/rack-1": {
+        "nodes": ["node-a"],
+        "hosts": {"total": 12, "usable": 11},
+        "instances": 140,
+        "capacity": {"vcpus": 3072, "memory": "4608Gi", "disk": "40Ti"},
+        "free": {"vcpus": 512, "memory": "700Gi", "disk": "21Ti"},
+        "conditions": [
+            a_condition("Ready", reason="HostsUsable"),
+            a_condition("Conflict", False, reason="NoConflict"),
+            a_condition("FailoverHeadroom", reason="AnyHostMayFail"),
+        ],
+    },
+    "availabilityzone/az1": {
+        "available": True,
+        "conditions": [
+            a_condition("Available", reason="HostsUsable"),
+            a_condition("FailoverHeadroom", False, reason="NotEnoughRoom"),
+        ],
+    },
+    "instancegroup/web": {
+        "members": [{"name": "web-1", "nodeName": "node-a"}],
+        "count": 1,
+        "hosts": 1,
+        "conditions": [a_condition("Satisfied", reason="MembersApart")],
+    },
+    "computequota/limits": {
+        "used": {"instances": 3, "vcpus": 12, "memory": "24Gi", "disk": "60Gi"},
+        "conditions": [a_condition("Exceeded", False, reason="WithinLimits")],
+    },
+}
 
 
 class Kubectl:
@@ -67,8 +119,9 @@ def kubectl(cluster: Cluster, namespace: str) -> Iterator[Kubectl]:
 def running(kubectl: Kubectl) -> Kubectl:
     """The objects applied, and reported on as operator and agent do."""
     kubectl("apply", "--filename=-", manifests=MANIFESTS)
-    for name, patch in PATCHES.items():
-        kubectl("patch", name, "--subresource=status", "--type=merge", f"--patch={json.dumps(patch)}")
+    for name, status in STATUSES.items():
+        patch = json.dumps({"status": status})
+        kubectl("patch", name, "--subresource=status", "--type=merge", f"--patch={patch}")
     return kubectl
 
 
@@ -76,40 +129,14 @@ def lines(text: str) -> str:
     return "".join(f"{line.strip()}\n" for line in text.strip().splitlines())
 
 
-TABLES = {
-    "inst": """
-        NAME    PHASE     FLAVOR     NODE     ADDRESS     AGE
-        web-1   Running   m1.small   node-a   10.60.0.7   AGE
-        """,
-    "inst --output=wide": """
-        NAME    PHASE     FLAVOR     NODE     ADDRESS     IMAGE       REASON         CREATED BY   AGE
-        web-1   Running   m1.small   node-a   10.60.0.7   debian-12   GuestRunning   admin        AGE
-        """,
-    "flv": """
-        NAME       VCPUS   MEMORY   DISK   AGE
-        m1.small   1       512Mi    4Gi    AGE
-        """,
-    "img": """
-        NAME        FORMAT   URL                                         AGE
-        debian-12   qcow2    http://images.example.com/debian-12.qcow2   AGE
-        """,
-    "kp": """
-        NAME   AGE
-        ops    AGE
-        """,
-    "hv": """
-        NAME     READY   TYPE   VCPUS   MEMORY   DISK    MAINTENANCE   AGE
-        node-a   True    qemu   8       16Gi     100Gi   false         AGE
-        """,
-    "hv --output=wide": """
-        NAME     READY   TYPE   VCPUS   MEMORY   DISK    MAINTENANCE   DISABLED   CPU    QEMU    REASON   AGE
-        node-a   True    qemu   8       16Gi     100Gi   false                    EPYC   7.2.0   Ready    AGE
-        """,
-}
+TABLES = dict(
+    section.split("\n", 1) for section in (Path(__file__).parent / "tables.txt").read_text().split("$ kubectl get ")[1:]
+)
 
 
 @pytest.mark.parametrize("arguments", TABLES)
 def test_a_table_says_what_where_and_how_it_is(arguments: str, running: Kubectl) -> None:
+    """As in tables.txt beside this."""
     assert lines(running.table(*arguments.split())) == lines(TABLES[arguments])
 
 
