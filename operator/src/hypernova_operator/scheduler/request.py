@@ -82,6 +82,9 @@ class Request:
     excluded: frozenset[str] = frozenset()
     """Hosts it must not go to: those a migration comes from, or has failed on."""
 
+    evacuated: bool = False
+    """Whether its host failed: it may take what reserves keep for that."""
+
     same_hosts: frozenset[str] = frozenset()
     """Where the Instances are that it must be with: it fits there only, and nowhere if that is more than one."""
 

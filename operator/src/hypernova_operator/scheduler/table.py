@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from hypernova_operator.scheduler.claims import Allocation, Claim, Taken, taken
 from hypernova_operator.scheduler.columns import Column, Columns
+from hypernova_operator.scheduler.combinations import AboutAggregates, Aggregates, Combinations
 from hypernova_operator.scheduler.host import Host
 from hypernova_operator.scheduler.resources import NOTHING, Resources
 
@@ -56,6 +57,7 @@ _COLUMNS = {
     "failures": np.int64,
     "qemu_version": np.int64,
     "zone": np.int64,
+    "aggregates": np.int64,
 }
 
 
@@ -108,6 +110,8 @@ class HostTable:
     qemu_version: Amounts
     zone: Amounts
     """Which of `zones`."""
+    aggregates: Amounts
+    """The number of the combination of aggregates it is in."""
 
     def __init__(self) -> None:
         self._columns = Columns()
@@ -119,6 +123,7 @@ class HostTable:
         self._rows: dict[str, int] = {}
         self._rank: Amounts | None = None
         self._zones: dict[str, int] = {"": 0}
+        self._combinations = Combinations()
         self._claims: dict[str, Claim] = {}
         self._claimed: dict[str, Resources] = {}
         self._count_of: Counter[str] = Counter()
@@ -166,6 +171,7 @@ class HostTable:
 
     def put(self, host: Host) -> None:
         """Add a host, or update the one of that name."""
+        aggregates = self._combinations.join(host.aggregates)  # before the old ones are left: most often the same
         row = self._rows.get(host.name)
         if row is None:
             row = self._columns.append()
@@ -175,6 +181,8 @@ class HostTable:
             self._refresh()
         else:
             self._multipliers.subtract(self._hosts[row].multipliers.keys())
+            self._combinations.leave(int(self.aggregates[row]))
+        self.aggregates[row] = aggregates
         self._multipliers.update(host.multipliers.keys())
         self._hosts[row] = host
         self.labelled[row] = host.labelled
@@ -201,6 +209,7 @@ class HostTable:
         if row is None:
             return
         self._multipliers.subtract(self._hosts[row].multipliers.keys())
+        self._combinations.leave(int(self.aggregates[row]))
         last = self._columns.remove(row)
         moved = self._hosts.pop()
         if last != row:
@@ -213,6 +222,15 @@ class HostTable:
         """Which hosts something is true of. The column is kept, and follows the hosts."""
         # With its type, as named tuples of two types may be equal, and equal to a key of our own.
         return self._derived((type(predicate), predicate), np.bool_, lambda row: predicate(self._hosts[row]))
+
+    def where_aggregates(self, about: AboutAggregates) -> Mask:
+        """Which hosts' aggregates something is true of: asked once for all hosts that are in the same ones."""
+        verdicts = self._combinations.where(about)
+        return np.ones(len(self), np.bool_) if verdicts.all() else verdicts[self.aggregates]
+
+    def aggregates_of(self, mask: Mask) -> list[Aggregates]:
+        """The combinations of aggregates that some hosts are in, each once."""
+        return self._combinations.among(self.aggregates[mask])
 
     # Claims
 

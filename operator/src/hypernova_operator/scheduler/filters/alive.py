@@ -12,7 +12,9 @@ from hypernova_operator.scheduler.table import HostTable, Mask
 
 
 class AgentAlive(Filter):
-    """The agent's Lease is fresh and its Hypervisor Ready. (Nova: ComputeFilter.)"""
+    """The agent's Lease is fresh and its Hypervisor Ready."""
+
+    nova = "ComputeFilter"
 
     def mask(self, hosts: HostTable, want: Request) -> Mask:
         return hosts.alive

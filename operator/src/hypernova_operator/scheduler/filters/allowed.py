@@ -10,14 +10,16 @@ from hypernova_operator.scheduler.table import HostTable, Mask
 
 
 class Enabled(Filter):
-    """Not disabled by the administrator. (Nova: a disabled compute service.)"""
+    """Not disabled by the administrator."""
+
+    nova = "ComputeFilter, COMPUTE_STATUS_DISABLED"
 
     def mask(self, hosts: HostTable, want: Request) -> Mask:
         return hosts.enabled
 
     def reason(self, hosts: HostTable, want: Request, lost: Mask) -> str:
         reasons = {hosts.at(int(row)).disabled for row in np.flatnonzero(lost)}
-        return f"disabled ({some(list(reasons))})"
+        return f"disabled ({some(reasons)})"
 
 
 class NotInMaintenance(Filter):

@@ -2,56 +2,58 @@
 
 from __future__ import annotations
 
-from hypernova_operator.scheduler.filters.base import Filter, count
+from hypernova_operator.scheduler.filters.base import Filter, everywhere, lack
 from hypernova_operator.scheduler.request import Request
 from hypernova_operator.scheduler.resources import available, needed
 from hypernova_operator.scheduler.table import HostTable, Mask
 
 
 class EnoughVcpus(Filter):
-    """Free virtual CPUs after overcommit. (Nova: placement, VCPU.)"""
+    """Free virtual CPUs after overcommit, where they need not be dedicated."""
+
+    nova = "VCPU, resources:VCPU"
 
     def applies(self, want: Request) -> bool:
         return not want.dedicated
 
     def mask(self, hosts: HostTable, want: Request) -> Mask:
-        return hosts.vcpus_free >= want.vcpus
+        return everywhere(hosts) if want.dedicated else hosts.vcpus_free >= want.vcpus
 
     def reason(self, hosts: HostTable, want: Request, lost: Mask) -> str:
         most = max(int(hosts.vcpus_free[lost].max()), 0)
-        return f"{_lack(lost)} vCPUs (need {want.vcpus}, most free {most})"
+        return f"{lack(lost)} vCPUs (need {want.vcpus}, most free {most})"
 
 
 class EnoughMemory(Filter):
-    """Free memory after overcommit. (Nova: placement, MEMORY_MB.)"""
+    """Free memory after overcommit, where it need not be huge pages."""
+
+    nova = "MEMORY_MB, resources:MEMORY_MB"
 
     def applies(self, want: Request) -> bool:
         return not want.page_size
 
     def mask(self, hosts: HostTable, want: Request) -> Mask:
-        return hosts.memory_free >= want.memory
+        return everywhere(hosts) if want.page_size else hosts.memory_free >= want.memory
 
     def reason(self, hosts: HostTable, want: Request, lost: Mask) -> str:
         most = int(hosts.memory_free[lost].max())
-        return f"{_lack(lost)} memory (need {needed(want.memory)}, most free {available(most)})"
+        return f"{lack(lost)} memory (need {needed(want.memory)}, most free {available(most)})"
 
 
 class EnoughDisk(Filter):
-    """Free disk of the host's pool after overcommit. (Nova: placement, DISK_GB.)
+    """Free disk of the host's pool after overcommit.
 
     Who claims none passes everywhere, even where the pool is full: its image may be there already.
     """
+
+    nova = "DISK_GB, resources:DISK_GB"
 
     def applies(self, want: Request) -> bool:
         return want.disk > 0
 
     def mask(self, hosts: HostTable, want: Request) -> Mask:
-        return hosts.disk_free >= want.disk
+        return hosts.disk_free >= want.disk if want.disk > 0 else everywhere(hosts)
 
     def reason(self, hosts: HostTable, want: Request, lost: Mask) -> str:
         most = int(hosts.disk_free[lost].max())
-        return f"{_lack(lost)} disk (need {needed(want.disk)}, most free {available(most)})"
-
-
-def _lack(lost: Mask) -> str:
-    return "lacks" if count(lost) == 1 else "lack"
+        return f"{lack(lost)} disk (need {needed(want.disk)}, most free {available(most)})"
