@@ -27,6 +27,7 @@ from support.builders import (
     an_instance,
     without,
 )
+from support.golden import assert_golden
 
 LABEL = "kubectl-test"
 MARKED = {"labels": {LABEL: "yes"}}
@@ -129,15 +130,13 @@ def lines(text: str) -> str:
     return "".join(f"{line.strip()}\n" for line in text.strip().splitlines())
 
 
-TABLES = dict(
-    section.split("\n", 1) for section in (Path(__file__).parent / "tables.txt").read_text().split("$ kubectl get ")[1:]
-)
-
-
-@pytest.mark.parametrize("arguments", TABLES)
-def test_a_table_says_what_where_and_how_it_is(arguments: str, running: Kubectl) -> None:
+def test_tables_say_what_where_and_how_it_is(running: Kubectl) -> None:
     """As in tables.txt beside this."""
-    assert lines(running.table(*arguments.split())) == lines(TABLES[arguments])
+    short = [kind.short_names[0] for kind in KINDS]
+    asked = [f"{name}{wide}" for name in short for wide in ("", " --output=wide")]
+    tables = [f"$ kubectl get {arguments}\n{lines(running.table(*arguments.split()))}" for arguments in asked]
+
+    assert_golden("\n".join(tables), Path(__file__).parent / "tables.txt")
 
 
 def test_a_table_of_what_nobody_has_reported_on_has_gaps_not_errors(kubectl: Kubectl) -> None:
