@@ -16,6 +16,12 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
+        self.filtered_hosts = Counter(
+            "hypernova_filtered_hosts_total",
+            "Hosts that a filter ruled out, that none before it had, in decisions that found none.",
+            ["filter"],
+            registry=registry,
+        )
         self.decision_seconds = Histogram(
             "hypernova_decision_seconds",
             "How long it took to find an Instance's host, or that there is none.",

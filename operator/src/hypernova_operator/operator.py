@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Literal
+from typing import Any
 from uuid import uuid4
 
 from hypernova_api.meta import HYPERVISOR_LABEL
@@ -18,13 +18,13 @@ from hypernova_kube.process.logs import get_logger
 from hypernova_kube.queue import WorkQueue
 from hypernova_kube.reflector import Reflector
 from hypernova_kube.resources import LEASES, Key
-from hypernova_operator.cache import Cache
+from hypernova_operator.cache import Cache, Kept
 from hypernova_operator.cache.liveness import Liveness
 from hypernova_operator.cache.records import Instance
 from hypernova_operator.cache.sweep import Sweeper
 from hypernova_operator.controllers.binding import Binder
 from hypernova_operator.controllers.ledger import Ledger
-from hypernova_operator.controllers.waiting import Named, Waiting
+from hypernova_operator.controllers.waiting import Kind, Named, Waiting
 from hypernova_operator.controllers.writes import InstanceWrites
 from hypernova_operator.frame import Frame
 from hypernova_operator.metrics import Metrics
@@ -57,7 +57,7 @@ class Operator:
         identity = f"{settings.identity}_{uuid4().hex[:8]}"
         self._elector = Elector(client, settings.namespace, LEADER_LEASE, identity, retry=LEADER_RETRY_SECONDS)
         self._recorder = EventRecorder(client, "hypernova-operator", settings.identity)
-        self.cache = Cache()
+        self.cache = Cache(settings.limits)
         self._sweeper = Sweeper(client, self.cache, settings.sweep_seconds, metrics)
         self._liveness = Liveness(self.cache.hosts)
         self._leases = Reflector(
@@ -70,7 +70,16 @@ class Operator:
         self._waiting = Waiting()
         self._ledger = Ledger(self.cache, self._wake_for_room)
         writes = InstanceWrites(client, self.cache, self._elector.is_leader)
-        binder = Binder(self.cache, self._ledger, self._waiting, writes, self._recorder, metrics, self._wake)
+        binder = Binder(
+            self.cache,
+            self._ledger,
+            self._waiting,
+            writes,
+            self._recorder,
+            metrics,
+            self._wake,
+            policy=settings.policy,
+        )
         self._queue: WorkQueue[Key] = WorkQueue(
             binder.reconcile,
             workers=settings.workers,
@@ -79,9 +88,11 @@ class Operator:
             metrics=client.metrics,
         )
         self.cache.instances.store.subscribe(self._on_instance)
-        self.cache.flavors.store.subscribe(partial(self._wake_for_named, "Flavor"))
-        self.cache.images.store.subscribe(partial(self._wake_for_named, "Image"))
-        self.cache.key_pairs.store.subscribe(partial(self._wake_for_named, "KeyPair"))
+        for kind, kept in self._named_kinds():
+            kept.store.subscribe(partial(self._wake_for_named, kind))
+        for kept in (self.cache.aggregates, self.cache.quotas, self.cache.namespaces):
+            # What they say may open hosts or quotas to whoever waits for room.
+            kept.store.subscribe(self._on_terms)
         self._frame = Frame(log_in, self.cache, self._sweeper.poke, self._stop_leading)
         self._leading: asyncio.Task[None] | None = None
         metrics.waiting.set_function(lambda: len(self._waiting))
@@ -148,14 +159,29 @@ class Operator:
             await asyncio.wait([self._leading])
         await self._elector.release()
 
-    def _on_instance(self, key: Key, _old: Instance | None, new: Instance | None) -> None:
+    def _named_kinds(self) -> tuple[tuple[Kind, Kept[Any]], ...]:
+        cache = self.cache
+        return (
+            ("AvailabilityZone", cache.zones),
+            ("Flavor", cache.flavors),
+            ("Image", cache.images),
+            ("InstanceGroup", cache.groups),
+            ("KeyPair", cache.key_pairs),
+            ("Namespace", cache.namespaces),
+        )
+
+    def _on_instance(self, key: Key, old: Instance | None, new: Instance | None) -> None:
         if new is None or not new.node:
             self._wake(key)
+        if (old.node if old else "") != (new.node if new else ""):
+            self._wake_for_named("Instance", key, old, new)
 
-    def _wake_for_named(self, kind: Literal["Flavor", "Image", "KeyPair"], key: Key, _old: object, new: object) -> None:
-        if new is not None:
-            for waiting in self._waiting.for_named(Named(kind, key)):
-                self._wake(waiting)
+    def _on_terms(self, _key: Key, _old: object, _new: object) -> None:
+        self._wake_for_room()
+
+    def _wake_for_named(self, kind: Kind, key: Key, _old: object, _new: object) -> None:
+        for waiting in self._waiting.for_named(Named(kind, key)):
+            self._wake(waiting)
 
     def _wake_for_room(self) -> None:
         for waiting in self._waiting.for_room():

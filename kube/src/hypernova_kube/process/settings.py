@@ -7,6 +7,7 @@
 is set by `--probes-port 9000` or `HYPERNOVA_PROBES_PORT=9000`; the flag wins. A field without a default must be given.
 Types: str, int, float, bool (`--x` and `--no-x`), Path, Literal of strings, tuple[str, ...] (`a,b`), and each of these
 `| None`. A value may stand in the environment as the empty string, which means None or (), where the type has them.
+What a type can't say, the class checks in `__post_init__`, by a ValueError that names the flag.
 """
 
 import argparse
@@ -108,7 +109,10 @@ def parse(cls: type[S], argv: Sequence[str], environ: Mapping[str, str]) -> S:
             values[setting.name] = setting.read(text)
         except ValueError as error:
             parser.error(f"{source}: {text!r} is {error}")
-    return cls(**values)
+    try:
+        return cls(**values)
+    except ValueError as error:
+        parser.error(str(error))
 
 
 def _parser(cls: type, settings: list[Setting]) -> argparse.ArgumentParser:

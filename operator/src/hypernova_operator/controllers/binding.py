@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from hypernova_api.network import DEFAULT_NETWORK
@@ -13,16 +12,17 @@ from hypernova_kube.errors import ApiError
 from hypernova_kube.events import EventRecorder
 from hypernova_kube.process.logs import get_logger
 from hypernova_kube.resources import Key, Object
-from hypernova_operator.addresses import Assignment, NoAddressFree
+from hypernova_operator.addresses import NoAddressFree
 from hypernova_operator.cache import Cache
 from hypernova_operator.cache.records import Instance
 from hypernova_operator.controllers import patches
-from hypernova_operator.controllers.ledger import Ledger
-from hypernova_operator.controllers.resolve import Resolved, Unmet, resolve
+from hypernova_operator.controllers.ledger import Ledger, charge_of
+from hypernova_operator.controllers.patches import Decision
+from hypernova_operator.controllers.resolve import Unmet, resolve
 from hypernova_operator.controllers.waiting import Address, Waiting
 from hypernova_operator.controllers.writes import INSTANCES, InstanceWrites
 from hypernova_operator.metrics import Metrics
-from hypernova_operator.scheduler import Placement, Refusal, decide, explain
+from hypernova_operator.scheduler import DEFAULT_POLICY, Policy, Refusal, decide, explain
 
 log = get_logger(__name__)
 
@@ -35,16 +35,6 @@ RETELL_SECONDS = 5.0
 
 _TRIES = 10
 _RETRY_SECONDS = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Where an Instance goes, with what."""
-
-    resolved: Resolved
-    placement: Placement
-    assignment: Assignment
-    took_ms: float
 
 
 class Binder:
@@ -60,6 +50,7 @@ class Binder:
         metrics: Metrics,
         wake: Callable[[Key], None],
         *,
+        policy: Policy = DEFAULT_POLICY,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         rng: random.Random | None = None,
@@ -71,6 +62,7 @@ class Binder:
         self._recorder = recorder
         self._metrics = metrics
         self._wake = wake
+        self._policy = policy
         self._clock = clock
         self._wall_clock = wall_clock
         self._rng = rng or random.SystemRandom()
@@ -113,26 +105,32 @@ class Binder:
     def _decide(self, instance: Instance) -> Decision | Unmet:
         """Decide and claim. Nothing is awaited here: no other decision can come between."""
         started = self._clock()
-        resolved = resolve(instance, self._cache)
+        table = self._ledger.table
+        resolved = resolve(instance, self._cache, self._ledger.host_of)
         if isinstance(resolved, Unmet):
             return resolved
-        placement = decide(self._ledger.table, resolved.want)
+        want = resolved.want
+        if unmet := self._ledger.quotas.exceeded(charge_of(instance, want)):
+            return unmet
+        placement = decide(table, want, self._policy, self._rng)
         took = self._clock() - started
         self._metrics.decision_seconds.observe(took)
         if isinstance(placement, Refusal):
-            return Unmet("NoHostFits", explain(placement), frozenset({resolved.want}))
+            for verdict in placement.verdicts:
+                self._metrics.filtered_hosts.labels(verdict.filter).inc(verdict.hosts)
+            return Unmet("NoHostFits", explain(placement), resolved.needs | {want})
         try:
-            assignment = self._ledger.assume(instance.uid, placement, resolved.want)
+            assignment = self._ledger.assume(instance, placement, want)
         except NoAddressFree:
             message = f"all addresses of network {DEFAULT_NETWORK} are taken; once one is free, this goes on by itself"
             return Unmet("NoAddressFree", message, frozenset({Address(DEFAULT_NETWORK)}))
         self._leave(instance.key)
-        return Decision(resolved, placement, assignment, took * 1000)
+        return Decision(resolved, placement, self._cache.hosts[placement.host], assignment, took)
 
     async def _bind(self, instance: Instance, decision: Decision) -> bool:
         """Write the decision; whether it holds."""
-        key, host = instance.key, decision.placement.host
-        patch = patches.bound(instance, host, decision.resolved, decision.assignment, self._wall_clock())
+        key, host = instance.key, decision.host.name
+        patch = patches.bound(instance, decision, self._wall_clock())
         try:
             written = await self._writes.write(key, patch, "status")
         except ApiError as error:
@@ -141,13 +139,16 @@ class Binder:
             raise
         if written:
             self._metrics.binds.inc()
-            log.info("bound", instance=key, node=host, address=str(decision.assignment.ip), took_ms=decision.took_ms)
+            log.info(
+                "bound", instance=key, node=host, address=str(decision.assignment.ip), took_ms=decision.took * 1000
+            )
         return written
 
     async def _refuse(self, instance: Instance, why: Unmet) -> float | None:
         """Tell why it waits, where that is news. Returns when to look again; None: now, it is not as we thought."""
         key, now = instance.key, self._clock()
-        self._waiting.wait(key, why.needs)
+        for other in self._waiting.wait(key, why.needs):
+            self._wake(other)
         again = LOOK_AGAIN_SECONDS * self._rng.uniform(0.5, 1.0)
         before = patches.told(instance)
         if before is not None and before.reason == why.reason:

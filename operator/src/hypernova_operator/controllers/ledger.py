@@ -1,4 +1,4 @@
-"""The books: host table and addresses follow what hosts and Instances say."""
+"""The books: host table, addresses and quotas follow what hosts and Instances say."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from hypernova_api.network import DEFAULT_NETWORK
 from hypernova_kube.resources import Key
 from hypernova_operator.addresses import Addresses, Assignment
 from hypernova_operator.cache import Cache
-from hypernova_operator.cache.records import Instance
-from hypernova_operator.scheduler import Claim, Host, HostTable, Placement, Request
+from hypernova_operator.cache.records import Amount, Instance
+from hypernova_operator.controllers.quotas import Charge, Quotas
+from hypernova_operator.scheduler import NOTHING, Claim, Host, HostTable, Placement, Request
 
 
 class Ledger:
-    """Keeps host table and addresses, and calls `on_room` when there may be room for somebody who waits.
+    """Keeps host table, addresses and quotas, and calls `on_room` when there may be room for somebody who waits.
 
     A bound Instance claims its host until its object is gone, whatever its guest does; so does one that is being
     deleted. One that is about to be bound claims from the decision on: `assume`. News of an Instance that doesn't say
@@ -24,26 +25,34 @@ class Ledger:
     def __init__(self, cache: Cache, on_room: Callable[[], None]) -> None:
         self.table = HostTable()
         self.addresses = Addresses()
+        self.quotas = Quotas(cache)
         self._on_room = on_room
         cache.hosts.subscribe(self._on_host)
         cache.instances.store.subscribe(self._on_instance)
 
-    def assume(self, uid: str, placement: Placement, want: Request) -> Assignment:
+    def assume(self, instance: Instance, placement: Placement, want: Request) -> Assignment:
         """Claim what was decided, before it is written.
 
         Raises:
             NoAddressFree: nothing is claimed.
         """
-        assignment = self.addresses.assign(uid)
-        self.table.claim(uid, Claim(placement.host, want.resources))
+        assignment = self.addresses.assign(instance.uid)
+        group = str(instance.group) if instance.group else ""
+        claim = Claim(placement.host, want.resources, group, want.image, placement.allocation, building=True)
+        self.table.claim(instance.uid, claim)
+        self.quotas.charge(instance.uid, charge_of(instance, want))
         return assignment
 
     def release(self, uid: str) -> None:
         """The Instance is gone, or its bind has come to nothing."""
-        host_freed = self.table.release(uid)
-        address_freed = self.addresses.release(uid)
-        if host_freed or address_freed:
+        freed = [self.table.release(uid), self.addresses.release(uid), self.quotas.discharge(uid)]
+        if any(freed):
             self._on_room()
+
+    def host_of(self, instance: Instance) -> str:
+        """Where an Instance is, or is about to be; empty if nowhere."""
+        claim = self.table.claim_of(instance.uid)
+        return claim.host if claim else ""
 
     def _on_host(self, name: str, _old: Host | None, new: Host | None) -> None:
         if new is None:
@@ -55,8 +64,41 @@ class Ledger:
     def _on_instance(self, _key: Key, old: Instance | None, new: Instance | None) -> None:
         if old is not None and (new is None or new.uid != old.uid):
             self.release(old.uid)
-        if new is not None and new.node:
-            self.table.claim(new.uid, Claim(new.node, new.claim))
-            for address in new.addresses:
-                if address.network == DEFAULT_NETWORK:
-                    self.addresses.hold(new.uid, Assignment(IPv4Address(address.ip), address.mac))
+            old = None
+        if new is None or not new.node:
+            return
+        self.table.claim(new.uid, claim_of(new))
+        if new.want is not None:
+            self.quotas.charge(new.uid, charge_of(new, new.want))
+        for address in new.addresses:
+            if address.network == DEFAULT_NETWORK:
+                self.addresses.hold(new.uid, Assignment(IPv4Address(address.ip), address.mac))
+        if old is not None and old.node == new.node:
+            self._on_progress(old, new)
+
+    def _on_progress(self, old: Instance, new: Instance) -> None:
+        """What its node has made of it."""
+        if new.failed and old.building:
+            self.table.failed(new.node)
+        elif (old.building or old.failed) and not (new.building or new.failed):
+            self.table.succeeded(new.node)
+        if old.building and not new.building:
+            self._on_room()
+
+
+def claim_of(instance: Instance) -> Claim:
+    """What a bound Instance takes of its node. Pure."""
+    return Claim(
+        instance.node,
+        instance.want.resources if instance.want else NOTHING,
+        str(instance.group) if instance.group else "",
+        instance.want.image if instance.want else "",
+        instance.allocation,
+        instance.building,
+    )
+
+
+def charge_of(instance: Instance, want: Request) -> Charge:
+    """What an Instance uses of quotas: its whole size, wherever on the host that comes from. Pure."""
+    amount = Amount(1, want.vcpus, want.memory, want.disk)
+    return Charge(instance.key.namespace, instance.user, amount)

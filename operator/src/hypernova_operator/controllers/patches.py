@@ -2,40 +2,81 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from hypernova_api import conditions
 from hypernova_api.conditions import Condition
-from hypernova_api.instance import Address, InstanceStatus, Phase
+from hypernova_api.instance import Address, Candidate, InstanceStatus, Phase, Placement
 from hypernova_api.meta import FINALIZER
 from hypernova_api.network import DEFAULT_NETWORK
+from hypernova_api.overcommit import Overcommit
 from hypernova_kube.resources import Object
+from hypernova_operator import scheduler
 from hypernova_operator.addresses import Assignment
+from hypernova_operator.cache import allocations
 from hypernova_operator.cache.records import Instance
 from hypernova_operator.controllers.resolve import Resolved, Unmet
 
 SCHEDULED = "Scheduled"
 READY = "Ready"
 
+_DIGITS = 3
 
-def bound(instance: Instance, to: str, resolved: Resolved, assignment: Assignment, now: datetime) -> Object:
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where an Instance goes, with what."""
+
+    resolved: Resolved
+    placement: scheduler.Placement
+    host: scheduler.Host
+    assignment: Assignment
+    took: float
+    """Seconds."""
+
+
+def bound(instance: Instance, decision: Decision, now: datetime) -> Object:
     """To the status: the Instance is the node's from here on, with everything its agent needs to know."""
+    to, resolved, assignment = decision.host, decision.resolved, decision.assignment
+    allocation = decision.placement.allocation
     status = InstanceStatus(
         phase=Phase.BUILDING,
-        node_name=to,
-        flavor=resolved.flavor.bound,
-        image=resolved.image.bound,
+        node_name=to.name,
+        availability_zone=to.zone or None,
+        placement=_placement(decision, now),
+        allocation=allocations.written(allocation) if allocation else None,
         key_pairs=[key_pair.bound for key_pair in resolved.key_pairs],
         addresses=[Address(network=DEFAULT_NETWORK, ip=str(assignment.ip), mac=assignment.mac)],
         observed_generation=instance.generation,
         conditions=_with(
             instance,
             now,
-            (SCHEDULED, "True", "Bound", f"bound to node {to}"),
-            (READY, "False", "Building", f"node {to} is building it"),
+            (SCHEDULED, "True", "Bound", f"bound to node {to.name}"),
+            (READY, "False", "Building", f"node {to.name} is building it"),
         ),
+    ).to_wire()
+    # What they leave out is left out here, too.
+    status["flavor"] = resolved.flavor.bound.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    status["image"] = resolved.image.bound.to_wire()
+    return _on_condition(instance) | {"status": status}
+
+
+def _placement(decision: Decision, now: datetime) -> Placement:
+    placement, ratios = decision.placement, decision.host.ratios
+    return Placement(
+        time=conditions.timestamp(now),
+        hosts_considered=placement.considered,
+        hosts_passed=placement.passed,
+        candidates=[_candidate(each) for each in placement.candidates],
+        overcommit=Overcommit(cpu=ratios.cpu, memory=ratios.memory, disk=ratios.disk),
     )
-    return _on_condition(instance) | {"status": status.to_wire()}
+
+
+def _candidate(candidate: scheduler.Candidate) -> Candidate:
+    """Rounded: further digits tell nobody anything, and are stored with every Instance."""
+    parts = {name: round(part, _DIGITS) for name, part in candidate.parts.items()}
+    return Candidate(node_name=candidate.host, weight=round(candidate.weight, _DIGITS), parts=parts)
 
 
 def refused(instance: Instance, why: Unmet, now: datetime) -> Object:

@@ -6,13 +6,16 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from hypernova_kube.resources import Key
+from hypernova_operator.cache.records import Amount
 from hypernova_operator.scheduler import Request
+
+Kind = Literal["AvailabilityZone", "Flavor", "Image", "Instance", "InstanceGroup", "KeyPair", "Namespace"]
 
 
 class Named(NamedTuple):
     """Something that Instances name, and that is missing or not good enough."""
 
-    kind: Literal["Flavor", "Image", "KeyPair"]
+    kind: Kind
     key: Key
 
 
@@ -22,7 +25,16 @@ class Address(NamedTuple):
     network: str
 
 
-Need = Named | Address | Request
+class Share(NamedTuple):
+    """So much of a quota."""
+
+    quota: Key
+    user: str
+    """Of whose limit; empty: of that for all."""
+    amount: Amount
+
+
+Need = Named | Address | Share | Request
 """What an Instance waits for. A Request is the need of a host that fits it."""
 
 
@@ -36,19 +48,33 @@ class Waiting:
     def __len__(self) -> int:
         return len(self._needs)
 
-    def wait(self, key: Key, needs: Iterable[Need]) -> None:
-        """The Instance waits for all of these. Safe to repeat: it keeps its place."""
+    def wait(self, key: Key, needs: Iterable[Need]) -> list[Key]:
+        """The Instance waits for all of these. Safe to repeat: it keeps its place.
+
+        Returns those whose turn it may be now, as the Instance has left lines that it was the first of.
+        """
         needs = frozenset(needs)
-        if self._needs.get(key) != needs:
-            self.leave(key)
-            self._needs[key] = needs
-            for need in needs:
-                self._waiting.setdefault(need, {})[key] = None
+        next_ones = self._leave(key, self._needs.get(key, frozenset()) - needs)
+        self._needs[key] = needs
+        for need in needs:
+            self._waiting.setdefault(need, {})[key] = None
+        return next_ones
 
     def leave(self, key: Key) -> list[Key]:
-        """The Instance waits no more; returns those whose turn it may be now, as they wanted the same of a host."""
+        """The Instance waits no more; returns those whose turn it may be now, as they wanted the same room."""
+        return self._leave(key, self._needs.pop(key, frozenset()))
+
+    def for_named(self, need: Named) -> list[Key]:
+        """All who wait for it: each can use it."""
+        return list(self._waiting.get(need, ()))
+
+    def for_room(self) -> list[Key]:
+        """The first in each line for room: if it gets nothing, neither would those behind it."""
+        return [next(iter(line)) for need, line in self._waiting.items() if not isinstance(need, Named)]
+
+    def _leave(self, key: Key, needs: Iterable[Need]) -> list[Key]:
         next_ones = []
-        for need in self._needs.pop(key, ()):
+        for need in needs:
             line = self._waiting[need]
             del line[key]
             if not line:
@@ -56,11 +82,3 @@ class Waiting:
             elif not isinstance(need, Named):
                 next_ones.append(next(iter(line)))
         return next_ones
-
-    def for_named(self, need: Named) -> list[Key]:
-        """All who wait for it: each can use it."""
-        return list(self._waiting.get(need, ()))
-
-    def for_room(self) -> list[Key]:
-        """The first in each line for a host or an address: if it gets nothing, neither would those behind it."""
-        return [next(iter(line)) for need, line in self._waiting.items() if not isinstance(need, Named)]
