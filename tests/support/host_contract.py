@@ -166,7 +166,10 @@ class HostContract:
         assert facts.cpus >= 1
         assert facts.memory > 64 * MIB
         assert facts.disk > 64 * MIB
-        assert subject.domain_type in facts.domain_types
+        assert subject.domain_type in facts.abilities
+        assert {"BIOS"} <= facts.abilities[subject.domain_type].firmware
+        assert sum(len(cell.cpus) for cell in facts.cells) == facts.cpus
+        assert facts == await subject.host.facts()
         for version in (facts.libvirt_version, facts.qemu_version):
             assert [part.isdecimal() for part in version.split(".")] == [True] * 3, version
 

@@ -13,8 +13,10 @@ from typing import Any
 from xml.etree import ElementTree
 
 from hypernova_agent.host import (
+    Abilities,
     Domain,
     DomainState,
+    HostCell,
     HostError,
     HostFacts,
     HostUnreachable,
@@ -34,9 +36,10 @@ FACTS = HostFacts(
     cpus=4,
     memory=8 * GIB,
     disk=100 * GIB,
-    domain_types=frozenset({"qemu"}),
+    abilities={"qemu": Abilities(frozenset({"BIOS"}), frozenset({"COMPUTE_STORAGE_BUS_VIRTIO"}))},
     libvirt_version="9.0.0",
     qemu_version="7.2.0",
+    cells=(HostCell(0, tuple(frozenset({cpu}) for cpu in range(4)), 8 * GIB),),
 )
 _ALIVE = {DomainState.RUNNING, DomainState.PAUSED}
 

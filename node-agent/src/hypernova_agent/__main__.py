@@ -11,11 +11,11 @@ import sys
 from prometheus_client import CollectorRegistry
 
 from hypernova_agent import names
+from hypernova_agent.hypervisor_status import AGENT_VERSION
 from hypernova_agent.images.download import new_session
 from hypernova_agent.images.store import ImageStore
 from hypernova_agent.libvirt.host import LibvirtHost
 from hypernova_agent.metrics import AgentMetrics
-from hypernova_agent.registration import AGENT_VERSION
 from hypernova_agent.settings import Settings
 from hypernova_agent.sync import Sync
 from hypernova_api.quantity import Quantity

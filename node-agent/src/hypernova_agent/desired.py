@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from hypernova_agent.allocation import NO_ALLOCATION, Allocation, allocation_of
 from hypernova_agent.errors import BindingIncomplete, InstanceFault, UserDataUnavailable
 from hypernova_agent.host import Owner, Reservation
+from hypernova_api.architecture import Firmware
 from hypernova_api.instance import BoundImage, BoundKeyPair, Instance
 from hypernova_api.meta import FINALIZER
+from hypernova_api.overcommit import Overcommit
 
 PowerState = Literal["Running", "Stopped"]
 
@@ -26,6 +29,19 @@ class Guest:
     reservation: Reservation
     key_pairs: tuple[BoundKeyPair, ...] = ()
     user_data: str = ""
+    allocation: Allocation = NO_ALLOCATION
+    """What it got of its host beside amounts."""
+
+    bound_at: str = ""
+    """When, RFC 3339; empty where nobody says."""
+
+    overcommit: Overcommit = field(default_factory=Overcommit)
+    """The host's ratios that were counted with then."""
+
+    @property
+    def firmware(self) -> Firmware:
+        """What it boots by; BIOS where its image does not say."""
+        return (self.image.properties.firmware if self.image.properties is not None else None) or "BIOS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +86,11 @@ def _guest_of(instance: Instance) -> Guest | InstanceFault:
             "user data from a Secret is not supported by this node's agent: delete the Instance and create it anew "
             "with userData.inline"
         )
-    address = status.addresses[0]
+    try:
+        allocation = allocation_of(status.flavor, status.allocation)
+    except BindingIncomplete as fault:
+        return fault
+    address, placement = status.addresses[0], status.placement
     hostname = f"{instance.metadata.name}.{instance.metadata.namespace}"
     return Guest(
         vcpus=status.flavor.vcpus,
@@ -80,4 +100,7 @@ def _guest_of(instance: Instance) -> Guest | InstanceFault:
         reservation=Reservation(mac=address.mac, ip=address.ip, hostname=hostname),
         key_pairs=tuple(status.key_pairs),
         user_data=(spec.user_data.inline or "") if spec.user_data is not None else "",
+        allocation=allocation,
+        bound_at=placement.time if placement is not None else "",
+        overcommit=(placement.overcommit if placement is not None else None) or Overcommit(),
     )

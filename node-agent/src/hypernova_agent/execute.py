@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hypernova_agent import names
+from hypernova_agent.capacity import Room
 from hypernova_agent.configdrive import config_drive
 from hypernova_agent.desired import Guest
 from hypernova_agent.errors import ImageCacheDamaged
@@ -59,6 +60,11 @@ class Executor:
         self._store = store
         self._profile = profile
         self._remove_finalizer = remove_finalizer
+        self._room = Room(vcpus=0, memory=0, disk=0)
+
+    def set_room(self, room: Room) -> None:
+        """What the host has to give: guests that are defined from now on keep off what is not theirs."""
+        self._room = room
 
     async def run(self, step: Step) -> None:
         """Do a step.
@@ -121,6 +127,10 @@ class Executor:
             network=names.NETWORK,
             mac=guest.reservation.mac,
             console_log=f"{self._host.pool_path}/{names.console_log(owner.uid)}",
+            firmware=guest.firmware,
+            cells=self._room.numa_cells(guest.allocation),
+            cpus=self._room.shared_cpus,
+            host_devices=guest.allocation.devices,
         )
 
 

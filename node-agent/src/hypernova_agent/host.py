@@ -10,10 +10,12 @@ Errors of every call:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
+
+from hypernova_api.architecture import Firmware
 
 
 class HostFault(Exception):
@@ -77,8 +79,55 @@ class Reservation:
 
 
 @dataclass(frozen=True, slots=True)
+class HostCell:
+    """A NUMA node of a host. Memory in bytes."""
+
+    id: int
+    cores: tuple[frozenset[int], ...]
+    """Its CPUs that are online: the threads of each core together."""
+
+    memory: int
+    """Huge pages included."""
+
+    huge_pages: Mapping[int, int] = field(default_factory=dict)
+    """How many are set aside, used or not, by their size in bytes."""
+
+    @property
+    def cpus(self) -> frozenset[int]:
+        """All its CPUs."""
+        return frozenset().union(*self.cores)
+
+    @property
+    def ordinary_memory(self) -> int:
+        """Bytes that are not set aside as huge pages."""
+        return self.memory - sum(size * count for size, count in self.huge_pages.items())
+
+
+@dataclass(frozen=True, slots=True)
+class PciDevice:
+    """A PCI device of a host that libvirt can hand to a guest. IDs as in PCI's registry: four hex digits."""
+
+    address: str
+    """E.g. `0000:65:00.0`."""
+
+    vendor: str
+    product: str
+    cell: int | None
+    """The NUMA cell it is near to; None where the host does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What guests of one domain type can have on a host."""
+
+    firmware: frozenset[Firmware] = frozenset()
+    traits: frozenset[str] = frozenset()
+    """In os-traits' names."""
+
+
+@dataclass(frozen=True, slots=True)
 class HostFacts:
-    """What a host is. Memory and disk in bytes; `domain_types` are those libvirt offers for its own architecture."""
+    """What a host is. Memory and disk in bytes. Nothing in it changes with what guests do."""
 
     architecture: str
     cpu_model: str
@@ -86,9 +135,16 @@ class HostFacts:
     cpus: int
     memory: int
     disk: int
-    domain_types: frozenset[str]
+    abilities: Mapping[str, Abilities]
+    """By the domain types that libvirt offers for the host's own architecture."""
+
     libvirt_version: str
     qemu_version: str
+    cells: tuple[HostCell, ...] = ()
+    """By number."""
+
+    devices: tuple[PciDevice, ...] = ()
+    """By address, bridges and such left out; none on a host that can hand out none."""
 
 
 class Host(Protocol):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from hypernova_agent.admission import Claim, claim_of, refusal
+from hypernova_agent.capacity import Room
 from hypernova_agent.desired import Desired, Guest, desired_of
 from hypernova_agent.errors import InstanceFault, OutOfResources
 from hypernova_agent.execute import Executor, HostProfile
@@ -96,7 +97,7 @@ class Reconciler:
         self._clock = clock
         self._wall_clock = wall_clock
         self._executor: Executor | None = None
-        self._room: Claim | None = None
+        self._room: Room | None = None
         self._memories: dict[str, Memory] = {}  # by UID
         self._refused: set[Key] = set()
 
@@ -114,10 +115,16 @@ class Reconciler:
         """The host does not answer: nothing is tried until it does."""
         self._executor = None
 
-    def set_room(self, room: Claim) -> None:
-        """What the host gives out in all; who was refused is looked at again."""
+    def set_room(self, room: Room) -> None:
+        """What the host has to give; who was refused is looked at again."""
         self._room = room
+        if self._executor is not None:
+            self._executor.set_room(room)
         self._wake_refused()
+
+    def claims(self) -> list[Claim]:
+        """What the Instances take that have a place here."""
+        return [memory.claim for memory in self._memories.values() if memory.claim is not None]
 
     def gone(self, key: Key, uid: str) -> None:
         """An Instance is no longer of this node."""
@@ -275,11 +282,10 @@ class Reconciler:
         if desired.deleting or not isinstance(desired.guest, Guest):
             return
         claim = claim_of(desired.guest)
-        if observed.domain is None and memory.claim is None and self._room is not None:
-            others = [other.claim for other in self._memories.values() if other.claim is not None]
-            if why := refusal(claim, others, self._room):
-                self._refused.add(key)
-                raise OutOfResources(f"{why}: it is tried again when others leave this node")
+        asks = observed.domain is None and memory.claim is None
+        if asks and self._room is not None and (why := refusal(claim, self.claims(), self._room)):
+            self._refused.add(key)
+            raise OutOfResources(f"{why}: it is tried again when others leave this node")
         self._refused.discard(key)
         memory.claim = claim
 

@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 
-from hypernova_agent.admission import room_of
 from hypernova_agent.execute import HostProfile
 from hypernova_agent.host import Host, HostFacts, HostFault, HostUnreachable
+from hypernova_agent.hypervisor_status import domain_type_of
 from hypernova_agent.images.store import ImageStore
 from hypernova_agent.metrics import AgentMetrics
 from hypernova_agent.reconcile import INSTANCES, Reconciler
-from hypernova_agent.registration import HYPERVISORS, Registration, allocatable_of, domain_type_of
+from hypernova_agent.registration import HYPERVISORS, Registration
 from hypernova_agent.settings import Settings
 from hypernova_agent.view import View
 from hypernova_api.hypervisor import LEASE_PREFIX
@@ -47,7 +47,6 @@ class Sync:
         self, settings: Settings, client: Client, host: Host, store: ImageStore, metrics: AgentMetrics
     ) -> None:
         node = settings.node_name
-        self._reserved_memory = Quantity(settings.reserved_memory).value
         self._settings = settings
         self._host = host
         self._store = store
@@ -68,8 +67,9 @@ class Sync:
             client,
             node,
             self._hypervisors.objects,
+            self._reconciler.claims,
             domain_type=settings.domain_type,
-            reserved_memory=self._reserved_memory,
+            reserved_memory=Quantity(settings.reserved_memory).value,
         )
         self._queue: WorkQueue[Key] = WorkQueue(
             self._reconciler.reconcile, workers=_WORKERS, backoff=Backoff(), name="instances", metrics=client.metrics
@@ -77,7 +77,6 @@ class Sync:
         self._registrations: WorkQueue[str] = WorkQueue(
             self._registration.reconcile, workers=1, backoff=Backoff(), name="hypervisor", metrics=client.metrics
         )
-        self._facts: HostFacts | None = None
         self._connected = False
         metrics.count_instances(self._phases)
 
@@ -151,15 +150,14 @@ class Sync:
         self._registrations.add(_OWN)
 
     def _learned(self, facts: HostFacts) -> None:
-        self._facts = facts
         self._registration.answers(facts)
         self._registrations.add(_OWN)
         self._set_room()
 
     def _set_room(self) -> None:
-        if self._facts is not None:
-            allocatable = allocatable_of(self._facts, self._reserved_memory)
-            self._reconciler.set_room(room_of(allocatable, self._registration.overcommit))
+        room = self._registration.room
+        if room is not None:
+            self._reconciler.set_room(room)
 
     async def _resync(self) -> None:
         """Now and then look at everything: events can be missed, and hosts change under us."""
@@ -180,6 +178,8 @@ class Sync:
             self._wake(change.key)
         elif change.old is not None:
             self._reconciler.gone(change.key, change.old["metadata"]["uid"])
+            if self._registration.overcommitted:
+                self._registrations.add(_OWN)
 
     def _hypervisor_changed(self, _: Change) -> None:
         self._registrations.add(_OWN)

@@ -18,6 +18,7 @@ from hypernova_agent.reconcile import INSTANCES
 from hypernova_agent.registration import HYPERVISORS
 from hypernova_agent.settings import Settings
 from hypernova_agent.sync import Sync
+from hypernova_api.conditions import find
 from hypernova_api.hypervisor import Hypervisor
 from hypernova_api.instance import Instance
 from hypernova_kube.client import Client
@@ -66,7 +67,8 @@ class Agent:
             found = (await self.admin.list(HYPERVISORS, field_selector=f"metadata.name={self.node}")).items
             hypervisor = Hypervisor.parse(found[0]) if found else None
             conditions = hypervisor.status.conditions if hypervisor is not None else []
-            return hypervisor if [each.reason for each in conditions] == [reason] else None
+            ready = find(conditions, "Ready")
+            return hypervisor if ready is not None and ready.reason == reason else None
 
         return await eventually_async(look, f"the Hypervisor to say {reason}")
 

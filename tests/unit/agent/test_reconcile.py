@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hypernova_agent import names
-from hypernova_agent.admission import Claim
+from hypernova_agent.capacity import Room
 from hypernova_agent.errors import ImageDownloadFailed
 from hypernova_agent.host import DomainState, HostError
 from hypernova_kube.errors import Unreachable
@@ -400,7 +400,7 @@ async def test_a_power_button_that_does_not_work_still_ends_in_the_plug() -> Non
 async def test_no_more_is_taken_than_there_is_and_who_was_refused_comes_in_when_others_go() -> None:
     async with a_rig() as rig:
         rig.cache()
-        rig.reconciler.set_room(Claim(vcpus=16, memory=GIB, disk=100 * GIB))
+        rig.reconciler.set_room(Room(vcpus=16, memory=GIB, disk=100 * GIB))
         for number in (1, 2, 3):
             rig.put(a_bound_instance(f"web-{number}", number=number, terminationGracePeriodSeconds=0))
         await asyncio.sleep(1)
@@ -429,7 +429,7 @@ async def test_who_runs_already_keeps_its_place_after_a_restart_of_the_agent() -
     rig.api.stored = dict(reversed(rig.api.stored.items()))
     survivor = MemoryHost(rig.host.machine)
     async with a_rig(survivor, rig.api) as later:
-        later.reconciler.set_room(Claim(vcpus=16, memory=GIB // 2, disk=100 * GIB))
+        later.reconciler.set_room(Room(vcpus=16, memory=GIB // 2, disk=100 * GIB))
         later.put(a_bound_instance("aaa", number=9))
         await asyncio.sleep(1)
         assert later.status("aaa")[2] == "OutOfResources"

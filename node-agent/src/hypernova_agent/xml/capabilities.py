@@ -1,10 +1,16 @@
-"""What a host's libvirt says it can do: https://libvirt.org/formatcaps.html and formatdomaincaps.html"""
+"""What a host's libvirt says of the host itself: https://libvirt.org/formatcaps.html"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hypernova_agent.xml.element import parse
+from hypernova_agent.host import HostCell
+from hypernova_agent.xml.element import Element, parse
+from hypernova_api.cpuset import parse_cpuset
+
+KIB = 1 << 10
+_HUGE = (2 << 20, 1 << 30)
+"""Bytes of the huge pages that guests can ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +30,32 @@ class Capabilities:
     domain_types: frozenset[str]
     """For guests of the host's own architecture."""
 
+    cells: tuple[HostCell, ...]
+    """By number."""
+
 
 def parse_capabilities(xml: str) -> Capabilities:
     """The host, from virConnectGetCapabilities."""
     root = parse(xml)
     architecture = root.findtext("./host/cpu/arch", "")
     types = root.iterfind(f"./guest/arch[@name='{architecture}']/domain[@type]")
+    cells = [_cell(cell) for cell in root.iterfind("./host/topology/cells/cell")]
     return Capabilities(
         architecture=architecture,
         cpu=Cpu(model=root.findtext("./host/cpu/model", ""), vendor=root.findtext("./host/cpu/vendor", "")),
         domain_types=frozenset(found.attrib["type"] for found in types),
+        cells=tuple(sorted(cells, key=lambda cell: cell.id)),
     )
 
 
-def parse_host_model(xml: str) -> Cpu | None:
-    """The processor that guests get with `host-model`, from virConnectGetDomainCapabilities; None if they can't."""
-    mode = parse(xml).find("./cpu/mode[@name='host-model'][@supported='yes']")
-    if mode is None:
-        return None
-    return Cpu(model=mode.findtext("./model", ""), vendor=mode.findtext("./vendor", ""))
+def _cell(cell: Element) -> HostCell:
+    # A CPU that is offline has no siblings: it is nobody's until it is back.
+    threads = {parse_cpuset(cpu.attrib["siblings"]) for cpu in cell.iterfind("./cpus/cpu[@siblings]")}
+    pages = {int(page.attrib["size"]) * KIB: int(page.text or 0) for page in cell.iterfind("./pages[@unit='KiB']")}
+    return HostCell(
+        id=int(cell.attrib["id"]),
+        cores=tuple(sorted(threads, key=min)),
+        memory=int(cell.findtext("./memory[@unit='KiB']", "0")) * KIB,
+        # The counts are of all pages, used or not. Those of ordinary size are left out: their number is no news.
+        huge_pages={size: pages[size] for size in _HUGE if pages.get(size)},
+    )

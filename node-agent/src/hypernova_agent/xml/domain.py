@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from hypernova_agent.host import Owner
 from hypernova_agent.xml.element import E, Element, element
 from hypernova_agent.xml.metadata import owner_element
+from hypernova_agent.xml.numa import CpuTune, MemoryBacking, Numa, NumaCell, NumaTune, cpus_of
+from hypernova_api.architecture import DomainType, Firmware
+from hypernova_api.cpuset import format_cpuset
 
-DomainType = Literal["kvm", "qemu"]
 MIB = 1 << 20
+
+EMULATED_CPU = "qemu64"
+"""Emulated anyhow: the smallest model boots fastest, and is the same on every host."""
+
+
+def machine_of(architecture: str) -> str | None:
+    """The machine that guests are; None where libvirt chooses."""
+    return "q35" if architecture == "x86_64" else None
 
 
 class Device(Protocol):
@@ -25,12 +35,28 @@ class Cpu:
     """<cpu>: https://libvirt.org/formatdomain.html#cpu-model-and-topology"""
 
     type: DomainType
+    cells: Sequence[NumaCell]
 
     def xml(self) -> Element:
+        numa = Numa(self.cells).xml() if self.cells else None
         if self.type == "kvm":
-            return E.cpu(mode="host-model", check="partial")
-        # Emulated anyhow: the smallest model boots fastest, and is the same on every host.
-        return E.cpu(E.model("qemu64", fallback="forbid"), mode="custom", match="exact", check="none")
+            return E.cpu(numa, mode="host-model", check="partial")
+        return E.cpu(E.model(EMULATED_CPU, fallback="forbid"), numa, mode="custom", match="exact", check="none")
+
+
+@dataclass(frozen=True, slots=True)
+class Os:
+    """<os>: https://libvirt.org/formatdomain.html#operating-system-booting"""
+
+    architecture: str
+    firmware: Firmware
+
+    def xml(self) -> Element:
+        type_ = E.type("hvm", arch=self.architecture, machine=machine_of(self.architecture))
+        if self.firmware == "BIOS":
+            return E.os(type_)
+        # Without a word on it libvirt might take firmware that boots only what Microsoft has signed.
+        return E.os(type_, E.firmware(E.feature(name="secure-boot", enabled="no")), firmware="efi")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +110,28 @@ class DomainElement:
     """Bytes; libvirt keeps whole KiB."""
 
     devices: Sequence[Device]
+    firmware: Firmware = "BIOS"
+    cells: Sequence[NumaCell] = ()
+    """Where it is on the host; none: the host's kernel places it."""
+
+    cpus: str = ""
+    """The CPUs of the host that it may run on, if it has no cells; empty: all."""
 
     def xml(self) -> Element:
+        cells = self.cells
         return E.domain(
             E.name(self.name),
             E.uuid(self.owner.uid),
             E.title(f"{self.owner.namespace}/{self.owner.name}"),
             E.metadata(owner_element(self.owner)),
             E.memory(str(self.memory // 1024), unit="KiB"),
-            E.vcpu(str(self.vcpus)),
-            E.os(E.type("hvm", arch=self.architecture, machine="q35")),
+            MemoryBacking(cells).xml() if any(cell.page_size for cell in cells) else None,
+            E.vcpu(str(self.vcpus), cpuset=format_cpuset(cpus_of(cells)) or self.cpus or None),
+            CpuTune(cells).xml() if cells else None,
+            NumaTune(cells).xml() if cells else None,
+            Os(self.architecture, self.firmware).xml(),
             Features(self.type, self.memory).xml(),
-            Cpu(self.type).xml(),
+            Cpu(self.type, cells).xml(),
             Clock(self.type).xml(),
             # A guest that ends stays down until someone decides; a reboot from inside is the guest's own affair.
             E.on_poweroff("destroy"),

@@ -8,12 +8,15 @@ from hypernova_agent.host import Owner
 from hypernova_agent.xml.devices.controller import NoUsb
 from hypernova_agent.xml.devices.disk import Disk
 from hypernova_agent.xml.devices.graphics import Audio, Graphics, Video
+from hypernova_agent.xml.devices.hostdev import PciHostDevice
 from hypernova_agent.xml.devices.interface import Interface
 from hypernova_agent.xml.devices.memballoon import MemoryBalloon
 from hypernova_agent.xml.devices.rng import Rng
 from hypernova_agent.xml.devices.serial import Serial
-from hypernova_agent.xml.domain import Device, DomainElement, DomainType
+from hypernova_agent.xml.domain import Device, DomainElement
 from hypernova_agent.xml.element import serialize
+from hypernova_agent.xml.numa import NumaCell
+from hypernova_api.architecture import DomainType, Firmware
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,16 @@ class GuestConfig:
     console_log: str
     """Path on the host."""
 
+    firmware: Firmware = "BIOS"
+    cells: tuple[NumaCell, ...] = ()
+    """Where it is on the host; none: the host's kernel places it."""
+
+    cpus: str = ""
+    """The CPUs of the host that it may run on, if it has no cells, e.g. `0-3`; empty: all."""
+
+    host_devices: tuple[str, ...] = ()
+    """Addresses of PCI devices of the host that it gets for itself."""
+
 
 def domain_name(owner: Owner) -> str:
     """What virsh calls it. The UID's start keeps an Instance apart from a deleted one of the same name."""
@@ -62,6 +75,9 @@ def domain_xml(guest: GuestConfig) -> str:
             vcpus=guest.vcpus,
             memory=guest.memory,
             devices=_devices(guest),
+            firmware=guest.firmware,
+            cells=guest.cells,
+            cpus=guest.cpus,
         ).xml()
     )
 
@@ -81,4 +97,5 @@ def _devices(guest: GuestConfig) -> list[Device]:
         Video(),
         MemoryBalloon(),
         Rng(),
+        *(PciHostDevice(address) for address in guest.host_devices),
     ]

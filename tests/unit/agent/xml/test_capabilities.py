@@ -1,6 +1,10 @@
 """What libvirt says of a host; the XML is libvirt 9.0's own, cut short."""
 
-from hypernova_agent.xml.capabilities import Capabilities, Cpu, parse_capabilities, parse_host_model
+from hypernova_agent.host import HostCell
+from hypernova_agent.xml.capabilities import Capabilities, Cpu, parse_capabilities
+
+MIB = 1 << 20
+GIB = 1 << 30
 
 HOST = """
 <capabilities>
@@ -30,26 +34,44 @@ HOST = """
 </capabilities>
 """
 
-DOMAIN = """
-<domainCapabilities>
-  <domain>kvm</domain>
-  <arch>x86_64</arch>
-  <cpu>
-    <mode name='host-passthrough' supported='yes'/>
-    <mode name='host-model' supported='{supported}'>
-      <model fallback='forbid'>EPYC-Milan</model>
-      <vendor>AMD</vendor>
-      <feature policy='require' name='x2apic'/>
-    </mode>
-    <mode name='custom' supported='yes'><model usable='yes'>qemu64</model></mode>
-  </cpu>
-</domainCapabilities>
+TOPOLOGY = """
+<capabilities>
+  <host>
+    <cpu><arch>x86_64</arch></cpu>
+    <topology>
+      <cells num='2'>
+        <cell id='1'>
+          <memory unit='KiB'>16777216</memory>
+          <pages unit='KiB' size='4'>4194304</pages>
+          <pages unit='KiB' size='2048'>0</pages>
+          <pages unit='KiB' size='1048576'>0</pages>
+          <cpus num='2'>
+            <cpu id='2' socket_id='1' die_id='0' core_id='0' siblings='2'/>
+            <cpu id='3'/>
+          </cpus>
+        </cell>
+        <cell id='0'>
+          <memory unit='KiB'>16777216</memory>
+          <pages unit='KiB' size='4'>3145728</pages>
+          <pages unit='KiB' size='2048'>512</pages>
+          <pages unit='KiB' size='1048576'>3</pages>
+          <cpus num='4'>
+            <cpu id='0' socket_id='0' die_id='0' core_id='0' siblings='0,4'/>
+            <cpu id='1' socket_id='0' die_id='0' core_id='1' siblings='1,5'/>
+            <cpu id='4' socket_id='0' die_id='0' core_id='0' siblings='0,4'/>
+            <cpu id='5' socket_id='0' die_id='0' core_id='1' siblings='1,5'/>
+          </cpus>
+        </cell>
+      </cells>
+    </topology>
+  </host>
+</capabilities>
 """
 
 
 def test_a_host_with_kvm_offers_both_domain_types() -> None:
     assert parse_capabilities(HOST.format(kvm="<domain type='kvm'/>")) == Capabilities(
-        "x86_64", Cpu("kvm64", "AMD"), frozenset({"kvm", "qemu"})
+        "x86_64", Cpu("kvm64", "AMD"), frozenset({"kvm", "qemu"}), ()
     )
 
 
@@ -59,9 +81,13 @@ def test_kvm_for_another_architecture_does_not_count() -> None:
 
 def test_a_host_whose_cpu_libvirt_does_not_know_has_no_model() -> None:
     bare = parse_capabilities("<capabilities><host><cpu><arch>x86_64</arch></cpu></host></capabilities>")
-    assert bare == Capabilities("x86_64", Cpu("", ""), frozenset())
+    assert bare == Capabilities("x86_64", Cpu("", ""), frozenset(), ())
 
 
-def test_the_model_guests_get_is_read_where_they_can_have_it() -> None:
-    assert parse_host_model(DOMAIN.format(supported="yes")) == Cpu("EPYC-Milan", "AMD")
-    assert parse_host_model(DOMAIN.format(supported="no")) is None
+def test_cells_have_their_cores_and_the_huge_pages_set_aside_and_cpus_that_are_offline_are_nobody_s() -> None:
+    cells = parse_capabilities(TOPOLOGY).cells
+    assert cells == (
+        HostCell(0, (frozenset({0, 4}), frozenset({1, 5})), 16 * GIB, {2 * MIB: 512, GIB: 3}),
+        HostCell(1, (frozenset({2}),), 16 * GIB),
+    )
+    assert (cells[0].cpus, cells[0].ordinary_memory) == ({0, 1, 4, 5}, 12 * GIB)

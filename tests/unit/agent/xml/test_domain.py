@@ -9,6 +9,7 @@ import pytest
 from hypernova_agent.host import Owner
 from hypernova_agent.xml.guest import GuestConfig, domain_name, domain_xml
 from hypernova_agent.xml.metadata import NAMESPACE, parse_owner
+from hypernova_agent.xml.numa import NumaCell
 from support.golden import assert_golden
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -29,6 +30,24 @@ WEB = GuestConfig(
     mac="52:54:00:3c:00:07",
     console_log=f"/var/lib/libvirt/hypernova/{UID}.console.log",
 )
+PINNED = replace(
+    WEB,
+    vcpus=4,
+    memory=8 * GIB,
+    firmware="UEFI",
+    cells=(
+        NumaCell((0, 1), 4 * GIB, host_cell=0, cpus=(frozenset({4}), frozenset({20})), page_size=GIB),
+        NumaCell((2, 3), 4 * GIB, host_cell=1, cpus=(frozenset({12}), frozenset({28})), page_size=GIB),
+    ),
+    host_devices=("0000:65:00.0",),
+)
+FLOATING = replace(
+    WEB,
+    cells=(
+        NumaCell((0,), GIB, host_cell=0, cpus=(frozenset({0, 1, 2, 3, 16}),)),
+        NumaCell((1,), GIB, host_cell=1, cpus=(frozenset({8, 9, 10, 11}),)),
+    ),
+)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +57,11 @@ WEB = GuestConfig(
         (replace(WEB, config_drive=None), "domain-kvm-without-config-drive.xml"),
         (replace(WEB, domain_type="qemu", vcpus=1, memory=16 * MIB), "domain-qemu.xml"),
         (replace(WEB, domain_type="qemu", config_drive=None), "domain-qemu-without-config-drive.xml"),
+        (replace(WEB, cpus="0-3,16-19"), "domain-kvm-beside-dedicated-cpus.xml"),
+        (replace(WEB, firmware="UEFI"), "domain-kvm-uefi.xml"),
+        (FLOATING, "domain-kvm-two-cells-shared-cpus.xml"),
+        (PINNED, "domain-kvm-two-cells-pinned-huge-pages-gpu.xml"),
+        (replace(FLOATING, domain_type="qemu"), "domain-qemu-two-cells-shared-cpus.xml"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -1,0 +1,167 @@
+"""What a Hypervisor's status says of its host, given what is known of it. Pure.
+
+It is written only when it says something new, and nothing in it changes with what guests do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any
+
+from hypernova_agent.admission import Claim, excess
+from hypernova_agent.capacity import Room, unknown_cpus
+from hypernova_agent.host import Abilities, HostCell, HostFacts, HostFault, HostUnreachable, PciDevice
+from hypernova_api.architecture import DomainType
+from hypernova_api.conditions import Condition, merge, timestamp
+from hypernova_api.cpuset import format_cpuset
+from hypernova_api.hypervisor import (
+    Cell,
+    Cpu,
+    Device,
+    HugePages,
+    Hypervisor,
+    HypervisorSpec,
+    Resources,
+    Versions,
+)
+from hypernova_api.quantity import Quantity
+
+AGENT_VERSION = version("hypernova-operator")
+
+MOST_DEVICES = 512
+"""As many as the API takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an agent knows of its host."""
+
+    facts: HostFacts | None = None
+    """None as long as it has not answered since the agent started."""
+
+    fault: HostFault | None = None
+    """Why it cannot be used; None if it can."""
+
+    refused: str = ""
+    """What the API server says against the facts; empty if nothing."""
+
+
+def status_of(
+    hypervisor: Hypervisor,
+    known: Known,
+    room: Room | None,
+    claims: Iterable[Claim],
+    *,
+    domain_type: DomainType | None,
+    now: datetime,
+) -> dict[str, Any]:
+    """The fields of the status that are to be written; empty if it says all that already.
+
+    Args:
+        hypervisor: what it says, and what the administrator says.
+        known: what is.
+        room: what the host has to give; None as long as it has not answered.
+        claims: what the Instances on it take.
+        domain_type: from the settings.
+        now: for a condition that changes.
+
+    Raises:
+        ValueError: no host is as the facts say.
+    """
+    before, generation = hypervisor.status, hypervisor.metadata.generation
+    observed = [_ready(known, hypervisor.spec)]
+    told: dict[str, Any] = {"observed_generation": generation}
+    if known.facts is not None and room is not None and not known.refused:
+        told |= _facts(known.facts, room, domain_type)
+        observed.append(_overcommitted(excess(claims, room)))
+    conditions = [
+        Condition(
+            type=type_,
+            status="True" if holds else "False",
+            reason=reason,
+            message=message,
+            observed_generation=generation,
+            last_transition_time=timestamp(now),
+        )
+        for type_, holds, reason, message in observed
+    ]
+    after = before.model_copy(update=told | {"conditions": merge(before.conditions, *conditions)})
+    said = before.to_wire()
+    return {field: value for field, value in after.to_wire().items() if said.get(field) != value}
+
+
+def domain_type_of(facts: HostFacts, asked: DomainType | None) -> DomainType:
+    """What domains are to be here: what the settings ask for, else kvm where the host offers it."""
+    if asked is not None:
+        return asked
+    return "kvm" if "kvm" in facts.abilities else "qemu"
+
+
+def _ready(known: Known, spec: HypervisorSpec) -> tuple[str, bool, str, str]:
+    """Type, truth, reason and message."""
+    if known.fault is not None:
+        reason = "LibvirtUnreachable" if isinstance(known.fault, HostUnreachable) else "HostError"
+        return "Ready", False, reason, f"{known.fault}; running guests go on, and it is tried again and again"
+    if known.refused:
+        message = (
+            f"the API server refuses what libvirt on this node says of it: {known.refused}; running guests go on, "
+            "no new ones come until that is mended"
+        )
+        return "Ready", False, "FactsRefused", message
+    if known.facts is not None and (unknown := unknown_cpus(known.facts, spec)):
+        message = (
+            f"spec.dedicatedCpus names CPUs {unknown}, which this node does not have: correct it; running guests go "
+            "on, no new ones come until then"
+        )
+        return "Ready", False, "DedicatedCpusUnknown", message
+    return "Ready", True, "LibvirtReady", ""
+
+
+def _overcommitted(excess: str | None) -> tuple[str, bool, str, str]:
+    """Type, truth, reason and message."""
+    if excess is None:
+        return "Overcommitted", False, "InstancesFit", ""
+    message = f"{excess}: all go on, and no new one comes; delete some, or give the node back what it had"
+    return "Overcommitted", True, "InstancesClaimTooMuch", message
+
+
+def _facts(facts: HostFacts, room: Room, domain_type: DomainType | None) -> dict[str, Any]:
+    """What the host is, as fields of the status."""
+    type_ = domain_type_of(facts, domain_type)
+    abilities = facts.abilities.get(type_, Abilities())
+    # Those that guests may have come first, if there are more than the API takes.
+    devices = sorted(facts.devices, key=lambda device: (device.address not in room.devices, device.address))
+    return {
+        "domain_type": type_,
+        "cpu": Cpu(architecture=facts.architecture, model=facts.cpu_model, vendor=facts.cpu_vendor),
+        "versions": Versions(libvirt=facts.libvirt_version, qemu=facts.qemu_version, agent=AGENT_VERSION),
+        "capacity": Resources(
+            vcpus=facts.cpus, memory=Quantity.of_bytes(facts.memory), disk=Quantity.of_bytes(facts.disk)
+        ),
+        "allocatable": Resources(
+            vcpus=room.vcpus, memory=Quantity.of_bytes(room.memory), disk=Quantity.of_bytes(room.disk)
+        ),
+        "cells": [_cell(cell) for cell in facts.cells],
+        "devices": sorted((_device(device) for device in devices[:MOST_DEVICES]), key=lambda device: device.address),
+        "firmware": sorted(abilities.firmware),
+        "traits": sorted(abilities.traits),
+    }
+
+
+def _cell(cell: HostCell) -> Cell:
+    return Cell(
+        id=cell.id,
+        cores=[format_cpuset(core) for core in cell.cores],
+        memory=Quantity.of_bytes(cell.memory),
+        huge_pages=[
+            HugePages.model_validate({"size": Quantity.of_bytes(size), "count": count})
+            for size, count in sorted(cell.huge_pages.items())
+        ],
+    )
+
+
+def _device(device: PciDevice) -> Device:
+    return Device(address=device.address, vendor_id=device.vendor, product_id=device.product, cell=device.cell)
