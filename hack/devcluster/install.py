@@ -1,4 +1,4 @@
-"""What Hypernova needs in a cluster: namespace, kinds, admission policies, roles."""
+"""What Hypernova needs in a cluster: namespace, kinds, admission policies, roles, priorities."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 def install(cluster: Cluster) -> None:
-    """Applies `crds/` and the chart's roles, and returns when kinds are served and policies in force.
+    """Applies `crds/` and the chart's roles and priorities, and returns when kinds are served and policies in force.
 
     Can be repeated, e.g. after `make crds`.
 
@@ -50,7 +50,7 @@ def install(cluster: Cluster) -> None:
     admin.ensure("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
     # Server-side, as the definitions are too large for kubectl's last-applied annotation.
     cluster.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={REPOSITORY / 'crds'}")
-    for template in sorted((REPOSITORY / "charts/hypernova/templates").glob("*rbac*.yaml")):
+    for template in sorted((REPOSITORY / "charts/hypernova/templates").glob("*.yaml")):
         manifest = template.read_text().replace("{{ .Release.Namespace }}", NAMESPACE)
         cluster.kubectl("apply", "--filename=-", input=manifest)
     wait_installed(cluster)

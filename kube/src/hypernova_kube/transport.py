@@ -22,6 +22,9 @@ _LONGEST_RETRY_AFTER = 30.0
 _CONNECTIONS = 100
 """More requests than this at once wait for their turn here, not in the API server."""
 
+_KEEP_SECONDS = 75.0
+"""For an idle connection: a handshake costs both sides more than a request does. The API server keeps it for 90 s."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -51,7 +54,7 @@ class Transport:
         self._logging_in = asyncio.Lock()
         self._rng = random.SystemRandom()
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=_CONNECTIONS),
+            connector=aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_KEEP_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": user_agent},
         )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from hypernova_api.flavor import Flavor
@@ -13,6 +13,7 @@ from hypernova_api.image import Image
 from hypernova_api.instance import Instance
 from hypernova_api.meta import HYPERVISOR_LABEL
 from hypernova_kube.client import Client
+from hypernova_kube.reflector import Change, Reflector
 from hypernova_kube.resources import NODES, Object, Resource
 
 INSTANCES = Resource.of(Instance)
@@ -59,9 +60,15 @@ class Load:
         """Create that many, `rate` a second (0: as fast as it goes), and wait until all run."""
         names = [f"bench-{self._made + number:05d}" for number in range(count)]
         self._made += count
-        version = (await self._client.list_metadata(INSTANCES)).resource_version
+        waiting, all_run = set(names), asyncio.Event()
         run = Run()
-        begun = time.monotonic()
+
+        def changed(change: Change) -> None:
+            if change.key.name in waiting:
+                waiting.discard(change.key.name)
+                run.running[change.key.name] = time.monotonic()
+                if not waiting:
+                    all_run.set()
 
         async def one(name: str) -> None:
             run.asked[name] = time.monotonic()
@@ -71,49 +78,44 @@ class Load:
             await asyncio.sleep(begun + number / rate - time.monotonic())
             await one(name)
 
-        watching = asyncio.create_task(self._watch(version, run, set(names)))
-        if rate:  # offered whatever the API server does
-            await asyncio.gather(*(in_turn(number, name) for number, name in enumerate(names)))
-        else:
-            await _each(names, one)
-        await asyncio.wait_for(watching, _WAIT_SECONDS)
+        async with self._reflector(changed, "status.phase=Running"):
+            begun = time.monotonic()
+            if rate:  # offered whatever the API server does
+                await asyncio.gather(*(in_turn(number, name) for number, name in enumerate(names)))
+            else:
+                await _each(names, one)
+            await asyncio.wait_for(all_run.wait(), _WAIT_SECONDS)
         return run
 
     async def delete_all(self) -> float:
         """Delete all, and wait until none is left; returns after how many seconds."""
-        listing = await self._client.list_metadata(INSTANCES)
-        left = {obj["metadata"]["name"] for obj in listing.items}
-        events = self._client.watch(INSTANCES, resource_version=listing.resource_version, timeout_seconds=_WAIT_SECONDS)
-        begun = time.monotonic()
+        left = set()
+        none_left = asyncio.Event()
 
-        async def gone() -> None:
-            async with aclosing(events):
-                async for event in events:
-                    if event.type == "DELETED":
-                        left.discard(event.object["metadata"]["name"])
-                        if not left:
-                            return
+        def changed(change: Change) -> None:
+            if change.new is not None:
+                left.add(change.key.name)
+            else:
+                left.discard(change.key.name)
+                if not left:
+                    none_left.set()
 
-        watching = asyncio.create_task(gone())
-        await _each(list(left), self._delete)
-        await asyncio.wait_for(watching, _WAIT_SECONDS)
-        return time.monotonic() - begun
+        async with self._reflector(changed):
+            begun = time.monotonic()
+            await _each(list(left), self._delete)
+            await asyncio.wait_for(none_left.wait(), _WAIT_SECONDS)
+            return time.monotonic() - begun
 
-    async def _watch(self, version: str, run: Run, waiting: set[str]) -> None:
-        events = self._client.watch(
-            INSTANCES,
-            resource_version=version,
-            field_selector="status.phase=Running",
-            timeout_seconds=_WAIT_SECONDS,
-        )
-        async with aclosing(events):
-            async for event in events:
-                name = event.object["metadata"].get("name", "")
-                if name in waiting:
-                    waiting.discard(name)
-                    run.running[name] = time.monotonic()
-                    if not waiting:
-                        return
+    @asynccontextmanager
+    async def _reflector(self, changed: Callable[[Change], None], field_selector: str = "") -> AsyncIterator[None]:
+        """Has changes told, from what is there now on."""
+        reflector = Reflector(self._client, INSTANCES, changed, field_selector=field_selector)
+        running = asyncio.create_task(reflector.run())
+        try:
+            await reflector.synced.wait()
+            yield
+        finally:
+            running.cancel()
 
     async def _create_node(self, name: str) -> None:
         metadata = {"name": name, "labels": {HYPERVISOR_LABEL: "true"}}

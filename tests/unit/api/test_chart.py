@@ -1,4 +1,4 @@
-"""The chart's roles: plain YAML but for the namespace, and no wider than said."""
+"""The chart's roles and priorities: plain YAML but for the namespace, and no wider than said."""
 
 import re
 import tomllib
@@ -13,7 +13,7 @@ from hypernova_api.meta import GROUP
 
 ROOT = Path(__file__).parents[3]
 CHART = ROOT / "charts/hypernova"
-TEMPLATES = sorted((CHART / "templates").glob("rbac*.yaml"))
+TEMPLATES = sorted((CHART / "templates").glob("*.yaml"))
 NAMESPACE = "{{ .Release.Namespace }}"
 READ = ("get", "list", "watch")
 
@@ -47,7 +47,7 @@ def test_the_namespace_is_all_that_is_templated(path: Path) -> None:
     assert set(re.findall(r"\{\{.*?\}\}", path.read_text())) <= {NAMESPACE}
 
 
-def test_every_template_is_about_roles_so_that_the_lab_applies_all() -> None:
+def test_every_template_is_a_manifest_that_the_lab_applies() -> None:
     assert sorted((CHART / "templates").iterdir()) == TEMPLATES
 
 

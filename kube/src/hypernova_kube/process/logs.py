@@ -3,11 +3,14 @@
 import json
 import logging
 import sys
+import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Literal, TextIO, TypedDict, Unpack
 
 Style = Literal["logfmt", "json"]
+
+_BREAKING = frozenset('="\\ ')
+"""Printable characters that would break a logfmt line; of all space, only the plain one is printable."""
 
 
 class Keys(TypedDict, total=False):
@@ -115,9 +118,9 @@ def configure(level: str = "info", style: Style = "logfmt", stream: TextIO | Non
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+    second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
     return {
-        "time": when.replace("+00:00", "Z"),
+        "time": f"{second}.{int(record.msecs):03d}Z",
         "level": record.levelname.lower(),
         "event": record.getMessage(),
         **getattr(record, "keys", {}),
@@ -146,5 +149,5 @@ def _plain(value: object) -> object:
 
 def _quoted(value: object) -> str:
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    plain = text and not any(char in '="\\' or char.isspace() or not char.isprintable() for char in text)
+    plain = text and text.isprintable() and not _BREAKING.intersection(text)
     return text if plain else json.dumps(text, ensure_ascii=False)
