@@ -2,6 +2,7 @@
 
 a_host("node-a", memory=8 * GI)          any field of Host by its name; vcpus, memory, disk make up `total`
 a_want(zone="az1")                       any field of Request
+a_cell(0, (0, 4), (1, 5))                a NUMA cell of two cores with two threads each
 a_claim("node-a", a_want())              what such an Instance takes there
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from hypernova_operator.scheduler import Claim, Host, HostTable, Request, Resources
+from hypernova_operator.scheduler import Cell, Claim, Host, HostTable, Request, Resources
 
 GI = 2**30
 MI = 2**20
@@ -22,6 +23,11 @@ def a_host(
     """A host that takes Instances, unless told otherwise."""
     plain = Host(name, labelled=True, trouble="", maintenance=False, disabled="", total=Resources(vcpus, memory, disk))
     return replace(plain, **fields)
+
+
+def a_cell(number: int, *cores: tuple[int, ...], memory: int = 8 * GI, **fields: Any) -> Cell:
+    """A NUMA cell of these cores."""
+    return Cell(number, cores, memory, **fields)
 
 
 def a_table(*hosts: Host) -> HostTable:
