@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
+from typing import Any
 
 from hypernova_api.meta import FINALIZER
+from hypernova_api.overcommit import Ratios
 from hypernova_operator.addresses import Assignment
 from hypernova_operator.cache import records
 from hypernova_operator.controllers import patches
 from hypernova_operator.controllers.resolve import Resolved, Unmet
+from hypernova_operator.scheduler import AllocatedCell, Allocation, Candidate, Placement
 from support.builders import AN_ED25519_KEY, a_condition, a_flavor, a_key_pair, an_image, an_instance, stored
+from support.scheduling import a_host
 
 NOW = datetime(2026, 11, 21, 8, 30, tzinfo=UTC)
 WHY = Unmet("NoHostFits", "0/1 hosts fit: 1 in maintenance", frozenset())
@@ -20,18 +25,33 @@ def an_unbound(**parts: object) -> records.Instance:
     return records.instance(stored(an_instance(**parts), generation=3, resourceVersion="42"))
 
 
-def test_a_bind_is_everything_an_agent_needs_in_one_patch() -> None:
-    resolved = Resolved(
-        records.flavor(stored(a_flavor())),
-        records.image(stored(an_image(namespace="images"))),
-        (records.key_pair(stored(a_key_pair())),),
-    )
+def a_decision(**placement: Any) -> patches.Decision:
+    flavor, image = records.flavor(stored(a_flavor())), records.image(stored(an_image(namespace="images")))
+    resolved = Resolved(flavor, image, (records.key_pair(stored(a_key_pair())),), flavor.want)
+    best = Candidate("node-a", 5 / 3, {"freeMemory": 1.0, "freeDisk": 2 / 3})
+    candidates = (best, Candidate("node-b", 0.0, {}))
+    host = a_host("node-a", zones=("az1",), ratios=Ratios(2, 1, 1.5))
     assignment = Assignment(IPv4Address("10.60.0.7"), "52:54:00:00:00:01")
-    assert patches.bound(an_unbound(), "node-a", resolved, assignment, NOW) == {
+    return patches.Decision(resolved, Placement("node-a", 9, 2, candidates, **placement), host, assignment, 0.001)
+
+
+def test_a_bind_is_everything_an_agent_needs_in_one_patch() -> None:
+    assert patches.bound(an_unbound(), a_decision(), NOW) == {
         "metadata": {"resourceVersion": "42"},
         "status": {
             "phase": "Building",
             "nodeName": "node-a",
+            "availabilityZone": "az1",
+            "placement": {
+                "time": "2026-11-21T08:30:00Z",
+                "hostsConsidered": 9,
+                "hostsPassed": 2,
+                "candidates": [
+                    {"nodeName": "node-a", "weight": 1.667, "parts": {"freeMemory": 1, "freeDisk": 0.667}},
+                    {"nodeName": "node-b", "weight": 0, "parts": {}},
+                ],
+                "overcommit": {"cpu": 2, "memory": 1, "disk": 1.5},
+            },
             "flavor": {"name": "m1.small", "vcpus": 1, "memory": "512Mi", "rootDisk": "4Gi"},
             "image": {
                 "name": "debian-12",
@@ -63,6 +83,26 @@ def test_a_bind_is_everything_an_agent_needs_in_one_patch() -> None:
             ],
         },
     }
+
+
+def test_what_was_packed_for_an_instance_is_written_as_it_is_read() -> None:
+    allocation = Allocation((AllocatedCell(1, (0, 1), (4, 6), 2**30, 2**21, (5, 7)),), (("gpu", "0000:65:00.0"),))
+    status = patches.bound(an_unbound(), a_decision(allocation=allocation), NOW)["status"]
+    assert status["allocation"] == {
+        "cells": [
+            {"cell": 1, "vcpus": [0, 1], "cpus": [4, 6], "idleCpus": [5, 7], "memory": "1Gi", "hugePageSize": "2Mi"}
+        ],
+        "devices": [{"alias": "gpu", "address": "0000:65:00.0"}],
+    }
+    assert records.instance(stored(an_instance(status=status))).allocation == allocation
+
+
+def test_what_the_flavor_says_of_placement_is_bound_with_it() -> None:
+    flavor = a_flavor(cpu={"policy": "Dedicated"}, traits={"required": ["CUSTOM_A"]})
+    decision = a_decision()
+    resolved = replace(decision.resolved, flavor=records.flavor(stored(flavor)))
+    status = patches.bound(an_unbound(), replace(decision, resolved=resolved), NOW)["status"]
+    assert status["flavor"] == flavor["spec"] | {"name": "m1.small"}
 
 
 def test_a_refusal_says_why_and_leaves_other_conditions() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from hypernova_kube.resources import Key
-from hypernova_operator.controllers.waiting import Address, Named, Waiting
+from hypernova_operator.cache.records import Amount
+from hypernova_operator.controllers.waiting import Address, Named, Share, Waiting
 from support.scheduling import a_want
 
 A, B, C = (Key("default", name) for name in "abc")
@@ -63,3 +64,16 @@ def test_addresses_have_a_line_of_their_own() -> None:
 
 def test_leaving_without_having_waited_is_nothing() -> None:
     assert Waiting().leave(A) == []
+
+
+def test_the_first_who_wants_something_else_now_gives_the_next_its_turn() -> None:
+    index = waiting(a=SMALL, b=SMALL)
+    assert index.wait(A, [LARGE]) == [B]
+    assert index.wait(B, [SMALL]) == []
+
+
+def test_who_waits_for_a_share_of_a_quota_is_woken_with_those_who_wait_for_room() -> None:
+    def share(vcpus: int) -> Share:
+        return Share(Key("shop", "limits"), "", Amount(1, vcpus, 0, 0))
+
+    assert waiting(a=share(1), b=share(1), c=share(8)).for_room() == [A, C]
