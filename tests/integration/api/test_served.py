@@ -16,8 +16,8 @@ from hypernova_api.instance import Instance
 from hypernova_api.kinds import KINDS
 from hypernova_api.meta import GROUP, Kind
 from hypernova_kube.client import Client, WatchEvent
-from hypernova_kube.resources import Resource
-from support.builders import an_instance
+from hypernova_kube.resources import Object, Resource
+from support.builders import a_flavor, a_zone, an_instance
 from support.waiting import eventually
 
 CRDS = Path(__file__).parents[3] / "crds"
@@ -36,12 +36,10 @@ def test_a_kind_is_established_and_structural(kind: type[Kind], cluster: Cluster
     assert conditions == {"NamesAccepted": "True", "Established": "True"}
 
 
-def test_the_policies_expressions_have_no_type_error(cluster: Cluster) -> None:
+@pytest.mark.parametrize("name", ["instance-created-by", "instance-host"])
+def test_the_policies_expressions_have_no_type_error(name: str, cluster: Cluster) -> None:
     def checked() -> dict[str, Any] | None:
-        policy = cluster.admin.get(
-            "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
-            "/instance-created-by.compute.hypernova.dev"
-        )
+        policy = cluster.admin.get(f"/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/{name}.{GROUP}")
         status: dict[str, Any] = policy.get("status", {})
         return status if status.get("observedGeneration") == policy["metadata"]["generation"] else None
 
@@ -88,13 +86,25 @@ async def next_change(events: AsyncIterator[WatchEvent]) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("role", "may", "may_not"),
     [
-        ("view", ["get instances", "list images"], ["create instances", "delete keypairs"]),
+        (
+            "view",
+            ["get instances", "list images", "get computequotas", "list instancegroups"],
+            ["create instances", "delete keypairs", "create instancegroups", "list hostaggregates"],
+        ),
         (
             "edit",
-            ["get instances", "create instances", "patch images", "delete keypairs"],
-            ["patch instances --subresource=status"],
+            ["get instances", "create instances", "patch images", "delete keypairs", "create instancegroups"],
+            ["patch instances --subresource=status", "patch computequotas", "use hypervisors"],
         ),
-        ("admin", ["get instances", "create instances", "delete images"], ["patch instances --subresource=status"]),
+        (
+            "admin",
+            ["get instances", "create instances", "delete images", "delete instancegroups", "watch computequotas"],
+            [
+                "patch instances --subresource=status",
+                *(f"{verb} computequotas" for verb in ("create", "update", "patch", "delete", "deletecollection")),
+                *("get hypervisors", "use hypervisors", "create hostaggregates", "patch availabilityzones"),
+            ],
+        ),
     ],
 )
 def test_kubernetes_own_roles_cover_our_kinds(
@@ -114,17 +124,33 @@ def test_kubernetes_own_roles_cover_our_kinds(
     assert [deed for deed in may_not if allowed(deed)] == []
 
 
-def test_flavors_are_for_everybody_to_see_and_for_nobody_to_make(cluster: Cluster) -> None:
-    anybody = ["--as=ann", "--as-group=system:authenticated"]
-
-    assert json.loads(cluster.kubectl("get", "flavors", "--output=json", *anybody))["kind"] == "List"
-    with pytest.raises(ClusterError, match='cannot create resource "flavors"'):
-        cluster.kubectl("create", "--filename=-", *anybody, input=json.dumps(A_FLAVOR))
+ANYBODY = ["--as=ann", "--as-group=system:authenticated"]
 
 
-A_FLAVOR = {
-    "apiVersion": f"{GROUP}/v1alpha1",
-    "kind": "Flavor",
-    "metadata": {"name": "mine"},
-    "spec": {"vcpus": 1, "memory": "1Gi"},
-}
+@pytest.mark.parametrize("obj", [a_flavor("mine"), a_zone("mine")], ids=lambda obj: obj["kind"])
+def test_flavors_and_zones_are_for_everybody_to_see_and_for_nobody_to_make(obj: Object, cluster: Cluster) -> None:
+    kind = next(kind for kind in KINDS if kind.kind == obj["kind"])
+
+    assert json.loads(cluster.kubectl("get", kind.plural, "--output=json", *ANYBODY))["kind"] == "List"
+    with pytest.raises(ClusterError, match=f'cannot create resource "{kind.plural}"'):
+        cluster.kubectl("create", "--filename=-", *ANYBODY, input=json.dumps(obj))
+
+
+@pytest.mark.parametrize("plural", ["hostaggregates", "hypervisors"])
+def test_what_a_zone_is_made_of_is_not_for_everybody_to_see(plural: str, cluster: Cluster) -> None:
+    with pytest.raises(ClusterError, match=f'cannot list resource "{plural}"'):
+        cluster.kubectl("get", plural, *ANYBODY)
+
+
+def test_an_admin_of_a_namespace_cannot_give_himself_the_right_to_lift_his_limits(
+    cluster: Cluster, namespace: str
+) -> None:
+    cluster.kubectl("create", "rolebinding", "admin", "--clusterrole=admin", "--user=ann", f"--namespace={namespace}")
+    escalate = ["create", "role", "lift", "--verb=delete", f"--resource=computequotas.{GROUP}", *ANYBODY]
+
+    def refused() -> str:
+        with pytest.raises(ClusterError) as refusal:
+            cluster.kubectl(*escalate, f"--namespace={namespace}")
+        return str(refusal.value) if "cannot create resource" not in str(refusal.value) else ""
+
+    assert "is attempting to grant RBAC permissions not currently held" in eventually(refused, "ann to be an admin")

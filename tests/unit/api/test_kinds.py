@@ -14,11 +14,18 @@ from hypernova_api.crds.render import crd_file, custom_resource_definition
 from hypernova_api.kinds import KINDS
 from hypernova_api.meta import CREATED_BY, FINALIZER, GROUP, Kind
 from support.builders import (
+    EPOCH,
+    a_cell,
     a_condition,
+    a_device,
     a_flavor,
+    a_group,
+    a_host_aggregate,
     a_hypervisor,
     a_hypervisor_status,
     a_key_pair,
+    a_quota,
+    a_zone,
     an_image,
     an_instance,
     stored,
@@ -46,7 +53,81 @@ OBJECTS = [
     a_key_pair(),
     a_hypervisor(),
     a_hypervisor(maintenance=True, overcommit={"cpu": 1.5}, status=a_hypervisor_status()),
+    a_hypervisor(
+        dedicatedCpus="4-7",
+        passthrough=[{"alias": "gpu", "vendorId": "10de", "productId": "20b0"}],
+        status=a_hypervisor_status(
+            cells=[a_cell(0), a_cell(1, huge_pages={"2Mi": 512})],
+            devices=[a_device(), a_device("0000:66:00.0", cell=None)],
+            traits=["HW_CPU_X86_AVX2"],
+            firmware=["BIOS", "UEFI"],
+        ),
+    ),
+    a_flavor(
+        cpu={"policy": "Dedicated", "threadPolicy": "Isolate"},
+        numa={"cells": 1},
+        hugePageSize="2Mi",
+        devices=[{"alias": "gpu", "count": 2, "numaAffinity": "Required"}],
+        traits={"required": ["HW_CPU_X86_AVX2"], "forbidden": ["CUSTOM_SLOW"]},
+        aggregateRequirements=[{"key": "disk", "operator": "AllIn", "values": ["ssd", "raid"]}],
+        access={"namespaceSelector": {"matchLabels": {"tier": "gold"}}},
+    ),
+    an_instance(
+        availabilityZone="az1",
+        scheduling={
+            "group": "web",
+            "nodeSelector": {"rack": "r1"},
+            "tolerations": [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}],
+            "sameHostAs": ["db-1"],
+            "differentHostFrom": ["db-2"],
+            "nodeName": "node-a",
+        },
+        status={
+            "nodeName": "node-a",
+            "placement": {
+                "time": EPOCH,
+                "hostsConsidered": 12,
+                "hostsPassed": 2,
+                "candidates": [{"nodeName": "node-a", "weight": 1.75, "parts": {"freeMemory": 1.0, "freeVcpus": 0.75}}],
+                "overcommit": {"cpu": 4.0, "memory": 1.0, "disk": 1.0},
+            },
+            "allocation": {
+                "cells": [{"cell": 1, "vcpus": [0, 1], "cpus": [4, 5], "memory": "512Mi", "hugePageSize": "2Mi"}],
+                "devices": [{"alias": "gpu", "address": "0000:65:00.0"}],
+            },
+        },
+    ),
+    a_host_aggregate(
+        nodeSelector={"matchExpressions": [{"key": "rack", "operator": "In", "values": ["r1"]}]},
+        availabilityZone="az1",
+        metadata={"disk": "ssd,nvme"},
+        overcommit={"cpu": 8.0},
+        projects={"namespaceSelector": {"matchLabels": {"team": "web"}}, "confine": True},
+        images={"selector": {}},
+        weightMultipliers={"freeMemory": -1.0},
+        maxInstancesPerHost=20,
+        reserve={"hosts": 1},
+        status={
+            "nodes": ["node-a"],
+            "hosts": {"total": 1, "usable": 1},
+            "capacity": {"vcpus": 1_000_000, "memory": "2Pi", "disk": "9Pi"},
+            "conditions": [a_condition("Ready")],
+        },
+    ),
+    a_zone(description="hall 2", status={"available": True, "conditions": [a_condition("Available")]}),
+    a_group(maxPerHost=2, status={"members": [{"name": "web-1", "nodeName": "node-a"}], "count": 1, "hosts": 1}),
+    a_quota(
+        perUser={"memory": "8Gi"},
+        status={
+            "used": {"instances": 1, "vcpus": 1, "memory": "512Mi", "disk": "4Gi"},
+            "users": [{"user": "ann", "used": {"instances": 1}}],
+        },
+    ),
 ]
+
+
+def test_there_is_an_object_of_every_kind_here() -> None:
+    assert {obj["kind"] for obj in OBJECTS} == {kind.kind for kind in KINDS}
 
 
 def schema_of(kind: type[Kind]) -> dict[str, Any]:
