@@ -14,7 +14,7 @@ from hypernova_operator.scheduler.request import Request, Requirement
 from hypernova_operator.scheduler.table import HostTable, Mask
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}([.][0-9]{1,15})?")
-"""As hypernova_api.flavor demands of a requirement's value; a host's that is no number is neither less nor more than any."""
+"""As hypernova_api.flavor demands of what is asked for. A host's value that is no number is neither less nor more."""
 
 _COMPARISONS: dict[str, Callable[[Decimal, Decimal], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
 
