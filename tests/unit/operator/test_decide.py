@@ -1,48 +1,101 @@
-"""The decision: who is chosen, and the sentence when nobody is."""
+"""The decision: who is chosen, what is told of it, and the sentence when nobody is."""
 
 from __future__ import annotations
 
 import itertools
+import random
+from collections import Counter
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from hypernova_operator.scheduler import Host, Placement, Policy, Refusal, Request, decide, explain
-from support.scheduling import GI, a_claim, a_host, a_table, a_want
+from hypernova_operator.scheduler import (
+    AllocatedCell,
+    Allocation,
+    Claim,
+    Host,
+    HostTable,
+    Placement,
+    Policy,
+    Refusal,
+    Request,
+    Verdict,
+    decide,
+    drift,
+    explain,
+)
+from hypernova_operator.scheduler.weights import WEIGHTS
+from support.scheduling import GI, a_cell, a_claim, a_host, a_table, a_want
+
+STACK = Policy(strategy="Stack")
+
+
+def placed(table: HostTable, want: Request | None = None, *more: Any) -> Placement:
+    placement = decide(table, want or a_want(), *more)
+    assert isinstance(placement, Placement)
+    return placement
+
+
+def refused(table: HostTable, want: Request) -> Refusal:
+    refusal = decide(table, want)
+    assert isinstance(refusal, Refusal)
+    return refusal
 
 
 def chosen(*hosts: Host, want: Request | None = None) -> str:
-    placement = decide(a_table(*hosts), want or a_want())
-    assert isinstance(placement, Placement)
-    return placement.host
+    return placed(a_table(*hosts), want).host
 
 
 def sentence(*hosts: Host, want: Request) -> str:
-    refusal = decide(a_table(*hosts), want)
-    assert isinstance(refusal, Refusal)
-    return explain(refusal)
+    return explain(refused(a_table(*hosts), want))
+
+
+def three() -> HostTable:
+    return a_table(a_host("a", memory=8 * GI), a_host("b", memory=32 * GI), a_host("c", memory=16 * GI))
+
+
+def pinned_host(name: str, *, threads: int = 1, **fields: Any) -> Host:
+    """A host of one cell with 4 CPUs, all set apart, so many to a core."""
+    cores = [tuple(range(first, first + threads)) for first in range(0, 4, threads)]
+    return a_host(name, cells=(a_cell(0, *cores),), dedicated=frozenset(range(4)), **fields)
+
+
+def pinned(vcpus: int, **fields: Any) -> Request:
+    return a_want(vcpus, dedicated=True, **fields)
+
+
+# Who is chosen
 
 
 def test_the_host_with_most_free_memory_is_chosen() -> None:
-    assert chosen(a_host("a", memory=8 * GI), a_host("b", memory=32 * GI), a_host("c", memory=16 * GI)) == "b"
+    assert placed(three()).host == "b"
 
 
-def test_a_negative_multiplier_stacks_instead_of_spreading() -> None:
-    table = a_table(a_host("a", memory=8 * GI), a_host("b", memory=32 * GI), a_host("c", memory=16 * GI))
-    placement = decide(table, a_want(), Policy(strategy="Stack"))
-    assert isinstance(placement, Placement)
-    assert placement.host == "a"
+def test_to_stack_the_host_with_the_least_is_chosen() -> None:
+    assert placed(three(), None, STACK).host == "a"
+
+
+def test_a_host_that_does_not_pass_is_not_chosen_however_it_weighs() -> None:
+    assert placed(three(), a_want(memory=10 * GI), STACK).host == "c"
+    assert chosen(a_host("a", memory=64 * GI, maintenance=True), a_host("b")) == "b"
 
 
 def test_what_is_claimed_is_not_free() -> None:
     table = a_table(a_host("a", memory=32 * GI), a_host("b", memory=16 * GI))
     table.claim("uid", a_claim("a", a_want(memory=20 * GI)))
-    placement = decide(table, a_want())
-    assert placement == Placement("b", considered=2, passed=2, weight=1.0)
+    assert placed(table).host == "b"
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(["node-a", "node-b", "node-c"])), ids="-".join)
 def test_among_equals_the_first_by_name_is_chosen_whatever_order_they_came_in(order: tuple[str, ...]) -> None:
-    assert chosen(*map(a_host, order)) == "node-a"
+    placement = placed(a_table(*map(a_host, order)))
+    assert [candidate.host for candidate in placement.candidates] == ["node-a", "node-b", "node-c"]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["node-b", "node-c", "node-d"])), ids="-".join)
+def test_among_equals_that_passed_the_first_by_name_is_chosen(order: tuple[str, ...]) -> None:
+    assert chosen(a_host("node-a", maintenance=True), *map(a_host, order)) == "node-b"
 
 
 def test_a_host_that_left_is_not_chosen_and_one_that_took_its_row_may_be() -> None:
@@ -50,11 +103,154 @@ def test_a_host_that_left_is_not_chosen_and_one_that_took_its_row_may_be() -> No
     table.remove("a")
     assert isinstance(decide(table, a_want()), Refusal)
     table.put(a_host("b"))
-    assert decide(table, a_want()) == Placement("b", considered=1, passed=1, weight=0.0)
+    assert placed(table) == Placement("b", considered=1, passed=1, candidates=())
 
 
-def test_the_weight_says_how_the_best_compares() -> None:
-    assert decide(a_table(a_host("a"), a_host("b", memory=GI)), a_want()) == Placement("a", 2, 2, 1.0)
+def test_to_decide_claims_nothing() -> None:
+    table = three()
+    assert placed(table) == placed(table)
+
+
+# Chance
+
+
+def test_one_is_chosen_by_chance_of_the_best_few_where_the_policy_says_so() -> None:
+    table = a_table(*(a_host(name, memory=memory * GI) for name, memory in zip("abcde", range(8, 40, 8), strict=False)))
+    rng = random.Random(4)
+    times = Counter(placed(table, None, Policy(choose_among=2), rng).host for _ in range(400))
+    assert {*times} == {"c", "d"}
+    assert min(times.values()) > 100
+
+
+def test_the_same_chance_chooses_the_same() -> None:
+    table = a_table(*(a_host(f"node-{number}") for number in range(9)))
+    hosts = [
+        [placed(table, None, Policy(choose_among=9), random.Random(seed)).host for seed in range(20)] for _ in "ab"
+    ]
+    assert hosts[0] == hosts[1]
+    assert len({*hosts[0]}) > 1
+
+
+def test_to_choose_among_more_than_passed_chooses_among_those_that_did() -> None:
+    table = a_table(a_host("a"), a_host("b"), a_host("c", maintenance=True))
+    hosts = {placed(table, None, Policy(choose_among=50), random.Random(seed)).host for seed in range(20)}
+    assert hosts == {"a", "b"}
+
+
+def test_without_chance_nobody_is_asked() -> None:
+    class Never(random.Random):
+        def choice(self, seq: Any) -> Any:
+            raise AssertionError("asked")
+
+    assert placed(three(), None, Policy(), Never()).host == "b"
+
+
+# What is told
+
+
+def test_the_chosen_host_is_told_first_then_the_best_of_the_others() -> None:
+    table = a_table(*(a_host(name, memory=memory * GI) for name, memory in zip("abcd", (8, 32, 16, 64), strict=True)))
+    assert [candidate.host for candidate in placed(table).candidates] == ["d", "b", "c"]
+    chances = [placed(table, None, Policy(choose_among=4), random.Random(seed)).candidates for seed in range(30)]
+    told = {tuple(candidate.host for candidate in candidates) for candidates in chances}
+    assert told == {("d", "b", "c"), ("b", "d", "c"), ("c", "d", "b"), ("a", "d", "b")}
+
+
+def test_how_many_were_considered_and_passed_is_told() -> None:
+    placement = placed(three(), a_want(memory=10 * GI))
+    assert (placement.considered, placement.passed) == (3, 2)
+    assert len(placement.candidates) == 2
+
+
+def test_a_candidates_parts_add_up_to_its_weight() -> None:
+    table = a_table(
+        a_host("a", memory=8 * GI, qemu_version=8_002_000, zones=("az1",)),
+        a_host("b", memory=32 * GI, vcpus=8, zones=("az1",)),
+        a_host("c", disk=0, zones=("az2",), multipliers={"builds": -3.0}),
+        a_host("d", maintenance=True, memory=640 * GI),
+    )
+    table.claim("1", a_claim("c", a_want(image="debian", memory=GI), building=True))
+    table.failed("b")
+    candidates = placed(table, a_want(image="debian")).candidates
+    assert [candidate.host for candidate in candidates] == ["a", "c", "b"]
+    names = {weight.name for weight in WEIGHTS}
+    for candidate in candidates:
+        assert sum(candidate.parts.values()) == pytest.approx(candidate.weight)
+        assert {*candidate.parts} < names
+    given = {candidate.host: candidate.parts for candidate in candidates}
+    assert given["a"]["hypervisorVersion"] == pytest.approx(1)
+    assert given["c"]["builds"] == -3
+    assert given["b"]["buildFailures"] == -1_000_000
+    assert [candidate.weight for candidate in candidates] == sorted((c.weight for c in candidates), reverse=True)
+
+
+# Packing
+
+
+def test_what_is_packed_is_part_of_the_placement() -> None:
+    placement = placed(a_table(pinned_host("a")), pinned(2))
+    assert placement.allocation == Allocation((AllocatedCell(0, (0, 1), (0, 1), GI),))
+
+
+def test_who_needs_no_packing_gets_none() -> None:
+    assert not placed(a_table(pinned_host("a"))).allocation
+
+
+def test_when_the_best_cannot_be_packed_the_next_best_is_chosen() -> None:
+    table = a_table(
+        pinned_host("best", memory=64 * GI),
+        pinned_host("second", memory=32 * GI, threads=2),
+        pinned_host("third", memory=16 * GI, threads=2),
+    )
+    placement = placed(table, pinned(2, threads="Require"))
+    assert placement.passed == 3
+    assert [candidate.host for candidate in placement.candidates] == ["second", "best", "third"]
+    assert placement.allocation == Allocation((AllocatedCell(0, (0, 1), (0, 1), GI),))
+
+
+def test_what_is_packed_and_claimed_nobody_else_gets() -> None:
+    table, want, got = a_table(pinned_host("a"), pinned_host("b")), pinned(2), []
+    for number in range(4):
+        placement = placed(table, want)
+        table.claim(str(number), Claim(placement.host, want.resources, allocation=placement.allocation))
+        got += [(placement.host, cpu) for cell in placement.allocation.cells for cpu in cell.cpus]
+    assert sorted(got) == [(host, cpu) for host in "ab" for cpu in range(4)]
+    assert refused(table, want).verdicts == (
+        Verdict("EnoughDedicatedCpus", 2, "lack dedicated CPUs (need 2, most free 0)"),
+    )
+
+
+def test_hosts_that_have_enough_but_not_together_are_told_after_the_filters() -> None:
+    apart = a_host("apart", cells=(a_cell(0, (0,), (1,)), a_cell(1, (2,), (3,))), dedicated=frozenset(range(4)))
+    table = a_table(apart, replace(apart, name="too"), pinned_host("resting", maintenance=True), a_host("plain"))
+    refusal = refused(table, pinned(4))
+    assert refusal.verdicts == (
+        Verdict("NotInMaintenance", 1, "in maintenance"),
+        Verdict("EnoughDedicatedCpus", 1, refusal.verdicts[1].reason),
+        Verdict("Packing", 2, "can't fit 4 dedicated CPUs and 1Gi in one NUMA cell"),
+    )
+    assert explain(refusal).startswith("0/4 hosts fit: 2 can't fit 4 dedicated CPUs and 1Gi in one NUMA cell, 1 ")
+
+
+# Drift
+
+
+def test_an_instance_has_drifted_when_what_is_asked_for_good_holds_no_more() -> None:
+    table = a_table(a_host("a", zones=("az1",)), a_host("b", zones=("az2",)))
+    want = a_want(zone="az1", node_selector=(("disk", "ssd"),))
+    assert len(drift(table, want, row=0)) == 1
+    assert drift(table, replace(want, node_selector=()), row=0) == []
+    reasons = drift(table, want, row=1)
+    assert "not in zone az1" in reasons
+    assert len(reasons) == 2
+
+
+def test_a_host_that_would_take_no_more_is_no_drift_of_those_it_has() -> None:
+    full = a_host("a", vcpus=0, memory=0, disk=0, maintenance=True, disabled="fan", trouble="no heartbeat")
+    assert drift(a_table(full), a_want(disk=GI), row=0) == []
+
+
+# Why not
 
 
 def test_amounts_beyond_all_hosts_are_refused_not_overflown() -> None:
@@ -89,6 +285,5 @@ def test_why_not_is_a_sentence_with_numbers(hosts: list[Host], golden: str) -> N
 
 def test_a_host_is_counted_once_at_the_first_filter_it_fails() -> None:
     hopeless = a_host("a", labelled=False, trouble="no heartbeat", disabled="fan", maintenance=True, vcpus=0, memory=0)
-    refusal = decide(a_table(hopeless), a_want())
-    assert isinstance(refusal, Refusal)
-    assert [(verdict.filter, verdict.hosts) for verdict in refusal.verdicts] == [("NodeLabelled", 1)]
+    verdicts = refused(a_table(hopeless), a_want()).verdicts
+    assert [(verdict.filter, verdict.hosts) for verdict in verdicts] == [("NodeLabelled", 1)]
