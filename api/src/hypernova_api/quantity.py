@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil
 from typing import Any, ClassVar, Self
 
@@ -39,10 +40,7 @@ class Quantity(str):
     @property
     def value(self) -> int:
         """The amount in its base unit (bytes for memory and disk), rounded up, capped to what 64 bits hold."""
-        suffix = self.lstrip("+-.0123456789")
-        number = Fraction(self.removesuffix(suffix))
-        scale = _SCALE[suffix] if suffix in _SCALE else Fraction(10) ** int(suffix[1:])
-        return max(-_LIMIT, min(ceil(number * scale), _LIMIT))
+        return _value(self)
 
     @classmethod
     def of_bytes(cls, amount: int) -> Self:
@@ -69,6 +67,14 @@ class Quantity(str):
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise ValueError("a quantity is a string like 2Gi or a whole number")
         return cls(value)
+
+
+@lru_cache(4096)  # hosts of a kind report the same amounts again and again, and fractions are slow
+def _value(text: str) -> int:
+    suffix = text.lstrip("+-.0123456789")
+    number = Fraction(text.removesuffix(suffix))
+    scale = _SCALE[suffix] if suffix in _SCALE else Fraction(10) ** int(suffix[1:])
+    return max(-_LIMIT, min(ceil(number * scale), _LIMIT))
 
 
 def at_least(field: str, least: str, example: str) -> Rule:

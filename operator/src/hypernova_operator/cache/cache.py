@@ -98,6 +98,11 @@ class Cache:
             self.instances,
         )
 
+    @property
+    def framed(self) -> tuple[Kept[Any], ...]:
+        """Those that the frame watches: all but Instances, of which there are too many (docs/performance.md, Scale)."""
+        return tuple(kept for kept in self.kinds if kept is not self.instances)
+
     def flavor(self, name: str) -> records.Flavor | None:
         """The Flavor of that name."""
         return self.flavors.store.get(Key("", name))

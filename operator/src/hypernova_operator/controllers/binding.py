@@ -18,7 +18,7 @@ from hypernova_operator.cache.records import Instance
 from hypernova_operator.controllers import patches
 from hypernova_operator.controllers.ledger import Ledger, charge_of
 from hypernova_operator.controllers.patches import Decision
-from hypernova_operator.controllers.resolve import Unmet, resolve
+from hypernova_operator.controllers.resolve import Unmet, named, resolve
 from hypernova_operator.controllers.waiting import Address, Waiting
 from hypernova_operator.controllers.writes import INSTANCES, InstanceWrites
 from hypernova_operator.metrics import Metrics
@@ -118,7 +118,7 @@ class Binder:
         if isinstance(placement, Refusal):
             for verdict in placement.verdicts:
                 self._metrics.filtered_hosts.labels(verdict.filter).inc(verdict.hosts)
-            return Unmet("NoHostFits", explain(placement), resolved.needs | {want})
+            return Unmet("NoHostFits", explain(placement), frozenset({want, *named(instance)}))
         try:
             assignment = self._ledger.assume(instance, placement, want)
         except NoAddressFree:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from hypernova_kube.resources import Key
 from hypernova_operator.cache import wants
 from hypernova_operator.cache.isolation import Isolations
 from hypernova_operator.cache.records import (
+    NO_SCHEDULING,
     AvailabilityZone,
     Flavor,
     Image,
@@ -59,8 +60,6 @@ class Resolved:
     key_pairs: tuple[KeyPair, ...]
     want: Request
     """What it wants of a host."""
-    needs: frozenset[Named] = field(default_factory=frozenset)
-    """What would change that, if it changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +118,20 @@ def host_part(want: Request, instance: Instance, image_labels: Labels | None, ca
     )
 
 
+def named(instance: Instance) -> Iterator[Named]:
+    """Everything whose change would change what an Instance wants of a host."""
+    namespace, spec = instance.key.namespace, instance.scheduling
+    yield Named("Flavor", Key("", instance.flavor))
+    yield Named("Image", instance.image)
+    yield Named("Namespace", Key("", namespace))
+    if instance.zone:
+        yield Named("AvailabilityZone", Key("", instance.zone))
+    if instance.group:
+        yield Named("InstanceGroup", instance.group)
+    for name in (*spec.same_host_as, *spec.different_host_from):
+        yield Named("Instance", Key(namespace, name))
+
+
 def _resolve(instance: Instance, catalog: Catalog, host_of: HostOf) -> Resolved | Unmet:
     if instance.user_data_secret:
         return Unmet(
@@ -140,9 +153,10 @@ def _resolve(instance: Instance, catalog: Catalog, host_of: HostOf) -> Resolved 
     if catalog.projects:
         _found("Namespace", Key("", namespace), catalog.namespace(namespace))
     want = wants.with_image(flavor.want, image.bound.sha256, image.bound.properties)
-    want = host_part(want, instance, image.labels, catalog)
-    want = _beside_others(want, instance, catalog, host_of)
-    return Resolved(flavor, image, key_pairs, want, frozenset(_needs(instance)))
+    if instance.zone or instance.scheduling is not NO_SCHEDULING or catalog.projects or catalog.image_isolations:
+        want = host_part(want, instance, image.labels, catalog)
+        want = _beside_others(want, instance, catalog, host_of)
+    return Resolved(flavor, image, key_pairs, want)
 
 
 def _beside_others(want: Request, instance: Instance, catalog: Catalog, host_of: HostOf) -> Request:
@@ -173,19 +187,6 @@ def _its_node(key: Key, catalog: Catalog) -> str:
             )
         )
     return other.node
-
-
-def _needs(instance: Instance) -> Iterator[Named]:
-    namespace, spec = instance.key.namespace, instance.scheduling
-    yield Named("Flavor", Key("", instance.flavor))
-    yield Named("Image", instance.image)
-    yield Named("Namespace", Key("", namespace))
-    if instance.zone:
-        yield Named("AvailabilityZone", Key("", instance.zone))
-    if instance.group:
-        yield Named("InstanceGroup", instance.group)
-    for name in (*spec.same_host_as, *spec.different_host_from):
-        yield Named("Instance", Key(namespace, name))
 
 
 class _Missing(Exception):

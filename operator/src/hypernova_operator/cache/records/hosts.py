@@ -123,8 +123,8 @@ def node(obj: Object) -> Node:
 
 def hypervisor(obj: Object) -> Hypervisor:
     """Read a Hypervisor. A status that can't be read or can't be true makes a host that is not used."""
-    parsed = hypervisor_api.Hypervisor.parse({part: obj[part] for part in ("metadata", "spec") if part in obj})
-    spec = parsed.spec
+    metadata = ObjectMeta.model_validate(obj["metadata"])
+    spec = hypervisor_api.HypervisorSpec.model_validate(obj.get("spec", {}))
     told = (spec.maintenance, spec.disabled.reason if spec.disabled else "", spec.overcommit)
     try:
         status = HypervisorStatus.model_validate(obj.get("status", {}))
@@ -133,11 +133,11 @@ def hypervisor(obj: Object) -> Hypervisor:
         fault = error.errors()[0]
         wrong = f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
     if wrong:
-        return Hypervisor(*identity(parsed.metadata), *told, f"reports impossible facts ({wrong})")
+        return Hypervisor(*identity(metadata), *told, f"reports impossible facts ({wrong})")
     cells = tuple(sorted(map(_cell, status.cells), key=lambda cell: cell.id))
     there = {cpu for cell in cells for core in cell.cores for cpu in core}
     return Hypervisor(
-        *identity(parsed.metadata),
+        *identity(metadata),
         *told,
         trouble=_trouble(status),
         allocatable=_resources(status.allocatable) if status.allocatable else NOTHING,
