@@ -1,4 +1,4 @@
-"""`hypernova-operator`: the process."""
+"""`hypernova-operator`: the process; and `hypernova-operator explain`, which asks a cluster what it would do."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from hypernova_kube.errors import LeadershipLost, NoCredentials
 from hypernova_kube.process import logs
 from hypernova_kube.process.probes import Probes
 from hypernova_kube.process.settings import parse
+from hypernova_operator.explain.command import explain
 from hypernova_operator.metrics import Metrics
 from hypernova_operator.operator import Operator
 from hypernova_operator.settings import Settings
@@ -38,7 +39,10 @@ async def operate(settings: Settings) -> None:
 
 def main() -> int:
     """The command; its exit status is not 0 when the operator should be started anew."""
-    settings = parse(Settings, sys.argv[1:], os.environ)
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["explain"]:
+        return asyncio.run(explain(arguments[1:]))
+    settings = parse(Settings, arguments, os.environ)
     logs.configure(settings.log_level, settings.log_format)
     status = 0
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hypernova_kube.resources import Object
 from hypernova_operator.cache import Cache, records
-from hypernova_operator.controllers.ledger import Ledger
+from hypernova_operator.controllers.ledger import Ledger, charge_of
 from hypernova_operator.controllers.resolve import Resolved, Unmet, resolve
 from hypernova_operator.scheduler import Candidate, HostTable, Refusal, Request, decide, explain
 from hypernova_operator.scheduler.capacity import MOST, capacity
@@ -31,6 +31,8 @@ def explained(obj: Object, cache: Cache, ledger: Ledger) -> Answer:
     resolved = resolve(instance, cache)
     if isinstance(resolved, Unmet):
         return Answer(False, f"{now}{instance.key} does not fit: {resolved.message}")
+    if exceeded := ledger.quotas.exceeded(charge_of(instance, resolved.want)):
+        return Answer(False, f"{now}{instance.key} does not fit: {exceeded.message}")
     decision = decide(ledger.table, resolved.want)
     if isinstance(decision, Refusal):
         return Answer(False, f"{now}{instance.key} does not fit: {explain(decision)}")
@@ -63,7 +65,8 @@ def _why_none(table: HostTable, want: Request) -> str:
 
 def _size(resolved: Resolved) -> str:
     want = resolved.want
-    return f"{resolved.flavor.key.name}: {want.vcpus} vCPUs, {needed(want.memory)} memory, {needed(want.disk)} disk"
+    vcpus = "1 vCPU" if want.vcpus == 1 else f"{want.vcpus} vCPUs"
+    return f"{resolved.flavor.key.name}: {vcpus}, {needed(want.memory)} memory, {needed(want.disk)} disk"
 
 
 def _zone(table: HostTable, host: str) -> str:

@@ -42,7 +42,7 @@ def capacity(hosts: HostTable, want: Request, filters: Sequence[Filter] = FILTER
 
 
 def _by_amounts(hosts: HostTable, want: Request, rows: Amounts) -> Amounts:
-    most = np.minimum(MOST, hosts.instances_limit[rows] - hosts.instances[rows])
+    most: Amounts = np.minimum(MOST, hosts.instances_limit[rows] - hosts.instances[rows])
     takes = want.resources
     for free, amount in (
         (hosts.vcpus_free, takes.vcpus),
