@@ -72,6 +72,8 @@ class Node:
         disk: str = "0",
         memory: str = "16Mi",
         multicast: bool = False,
+        flavor: Object | None = None,
+        allocation: Object | None = None,
         **spec: Any,
     ) -> Object:
         """An Instance as it is after binding to this node: the operator's one status write is made here.
@@ -81,6 +83,8 @@ class Node:
             image: what it boots.
             disk: the flavor's root disk; 0 is as large as the image.
             memory: the flavor's memory.
+            flavor: more of the flavor, by the names on the wire.
+            allocation: what the scheduler packed for it, if anything.
             multicast: gives it a MAC that no network card can have, which libvirt refuses.
             spec: fields of the spec, by their names on the wire.
         """
@@ -90,12 +94,12 @@ class Node:
         status = {
             "phase": "Pending",
             "nodeName": self.name,
-            "flavor": {"name": "m1.tiny", "vcpus": 1, "memory": memory, "rootDisk": disk},
+            "flavor": {"name": "m1.tiny", "vcpus": 1, "memory": memory, "rootDisk": disk} | (flavor or {}),
             "image": image.bound(),
             "keyPairs": [{"name": "ops", "publicKey": AN_ED25519_KEY}],
             "addresses": [{"network": "default", "ip": f"10.60.{number // 250}.{number % 250}", "mac": mac}],
             "conditions": [a_condition("Scheduled")],
-        }
+        } | ({} if allocation is None else {"allocation": allocation})
         return await self.client.patch(INSTANCES, name, {"status": status}, self.namespace, subresource="status")
 
     async def edit(self, name: str, **spec: Any) -> Object:

@@ -26,8 +26,12 @@ class BreakableHost:
         self.lab_host.start_libvirtd()
 
     def qemus(self, uid: str) -> list[int]:
-        """The pids of the QEMUs that run this domain."""
-        return [pid for pid in self.lab_host.pids() if f"uuid {uid}" in _command_line(pid)]
+        return qemus(self.lab_host, uid)
+
+
+def qemus(host: Host, uid: str) -> list[int]:
+    """The pids of the QEMUs that run a domain on a lab host, as the machine sees them."""
+    return [pid for pid in host.pids() if f"uuid {uid}" in _command_line(pid)]
 
 
 def _command_line(pid: int) -> str:

@@ -73,6 +73,7 @@ class Machine:
     """Whether guests mind their power button."""
     answers: bool = True
     """Whether there is a libvirt to talk to."""
+    facts: HostFacts = FACTS
 
 
 class MemoryHost:
@@ -117,7 +118,7 @@ class MemoryHost:
 
     async def facts(self) -> HostFacts:
         await self._call()
-        return FACTS
+        return self.machine.facts
 
     async def domains(self) -> list[Domain]:
         await self._call()
