@@ -53,6 +53,10 @@ def kube_apiserver(layout: Layout, ports: Ports) -> list[str]:
         "--allow-privileged=true",
         # Else a terminated API server waits a minute for the controllers to let go of their watches.
         "--shutdown-watch-termination-grace-period=1s",
+        # As clusters of a thousand nodes have it. A write takes seats by how many watch its kind: of the default 600
+        # there are enough for some 16 writes at once of a kind that a thousand agents watch.
+        "--max-requests-inflight=1500",
+        "--max-mutating-requests-inflight=500",
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={pki}/service-account.pub",
         f"--service-account-signing-key-file={pki}/service-account.key",

@@ -50,6 +50,15 @@ class MemoryVolume:
     capacity: int | None = None
     """Of an overlay; others are as large as their content."""
     backing: str | None = None
+    counted: tuple[int, int] = (0, 0)
+    """Bytes of content, and how many of these its blocks took, when that was last counted."""
+
+    def allocation(self) -> int:
+        """Bytes of the blocks that are not all zeros."""
+        if self.counted[0] != len(self.content):
+            blocks = (self.content[start : start + BLOCK] for start in range(0, len(self.content), BLOCK))
+            self.counted = len(self.content), sum(len(block) for block in blocks if block.strip(b"\0"))
+        return self.counted[1]
 
 
 @dataclass(slots=True)
@@ -244,10 +253,8 @@ class MemoryHost:
 
     def _volume(self, name: str) -> Volume:
         volume = self.machine.volumes[name]
-        blocks = [volume.content[start : start + BLOCK] for start in range(0, len(volume.content), BLOCK)]
-        allocation = sum(len(block) for block in blocks if any(block))
         capacity = len(volume.content) if volume.capacity is None else volume.capacity
-        return Volume(name, capacity=capacity, allocation=allocation, backing=volume.backing)
+        return Volume(name, capacity=capacity, allocation=volume.allocation(), backing=volume.backing)
 
     @contextmanager
     def _uploading(self, name: str) -> Iterator[None]:

@@ -105,7 +105,7 @@ def _claimed(claims: Iterable[Claim]) -> Counter[str]:
 
 
 def _given(room: Room, ratio: Ratios) -> Counter[str]:
-    """Amounts by what they are of, overcommit included: of CPUs that are shared, and ordinary memory."""
+    """Amounts by what they are of, overcommit included, but within cells: there memory is given out once."""
     given = Counter(
         {
             "vCPUs": int(room.vcpus * ratio.cpu),
@@ -114,7 +114,7 @@ def _given(room: Room, ratio: Ratios) -> Counter[str]:
         }
     )
     for cell in room.cells.values():
-        given[_memory_of(cell.id)] = int(cell.ordinary_memory * ratio.memory)
+        given[_memory_of(cell.id)] = cell.ordinary_memory
         for page_size, count in cell.huge_pages.items():
             given[_memory_of(cell.id, page_size)] = page_size * count
     return given

@@ -106,8 +106,8 @@ class Reconciler:
         self._executor = Executor(self._host, self._store, profile, self._remove_finalizer)
         for domain in domains:
             key = self._view.key_of_uid(domain.owner.uid)
-            obj = self._view.get(key) if key is not None else None
-            guest = desired_of(Instance.parse(obj)).guest if obj is not None else None
+            instance = self._view.instance(key) if key is not None else None
+            guest = desired_of(instance).guest if instance is not None else None
             if isinstance(guest, Guest):
                 self._memory(domain.owner.uid).claim = claim_of(guest)
 
@@ -138,10 +138,9 @@ class Reconciler:
 
     async def reconcile(self, key: Key) -> float | None:
         """Look at one Instance; returns after how many seconds it wants to be looked at again."""
-        obj = self._view.get(key)
-        if obj is None or self._executor is None:
+        obj, instance = self._view.get(key), self._view.instance(key)
+        if obj is None or instance is None or self._executor is None:
             return None
-        instance = Instance.parse(obj)
         if instance.status.node_name != self._node:
             return None
         desired = desired_of(instance)

@@ -173,9 +173,10 @@ class Sync:
             self._wake_all()
 
     def _instance_changed(self, change: Change) -> None:
-        self._view.changed(change)
+        news = self._view.changed(change)
         if change.new is not None:
-            self._wake(change.key)
+            if news:
+                self._wake(change.key)
         elif change.old is not None:
             self._reconciler.gone(change.key, change.old["metadata"]["uid"])
             if self._registration.overcommitted:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from hypernova_api.instance import Instance
 from hypernova_kube.reflector import Change
 from hypernova_kube.resources import Key, Object, key_of
 
@@ -18,19 +19,23 @@ class View:
         """A view on what a reflector keeps; it is to be told of every Change (`changed`) and own write (`wrote`)."""
         self._objects = objects
         self._written: dict[Key, Object] = {}
+        self._read: dict[Key, tuple[Object, Instance]] = {}
         self._keys: dict[str, Key] = {}
 
-    def changed(self, change: Change) -> None:
-        """The watch has told something."""
+    def changed(self, change: Change) -> bool:
+        """The watch has told something; whether it is news, and no echo of a write of ours."""
         if change.old is not None:
             self._keys.pop(change.old["metadata"]["uid"], None)
         written = self._written.get(change.key)
         if change.new is None:
             self._written.pop(change.key, None)
-        else:
-            self._keys[change.new["metadata"]["uid"]] = change.key
-            if written is not None and not _newer(written, change.new):
-                del self._written[change.key]
+            self._read.pop(change.key, None)
+            return True
+        self._keys[change.new["metadata"]["uid"]] = change.key
+        if written is None or _newer(written, change.new):
+            return written is None
+        del self._written[change.key]
+        return _version(written) != _version(change.new)
 
     def wrote(self, obj: Object) -> None:
         """The API server has answered a write of ours with the object as it is now."""
@@ -44,6 +49,16 @@ class View:
             return None
         return self._written.get(key, self._objects[key])
 
+    def instance(self, key: Key) -> Instance | None:
+        """The same, read; each state of it only once, as that takes longer than most looks at an Instance."""
+        obj = self.get(key)
+        if obj is None:
+            return None
+        known = self._read.get(key)
+        if known is None or known[0] is not obj:
+            known = self._read[key] = (obj, Instance.parse(obj))
+        return known[1]
+
     def key_of_uid(self, uid: str) -> Key | None:
         """The name of the Instance with a UID."""
         return self._keys.get(uid)
@@ -54,6 +69,8 @@ class View:
 
 def _newer(one: Object, other: Object) -> bool:
     """Whether one state of an object came after another: resourceVersions of one resource are numbers that grow."""
-    if one["metadata"]["uid"] != other["metadata"]["uid"]:
-        return False
-    return int(one["metadata"]["resourceVersion"]) > int(other["metadata"]["resourceVersion"])
+    return one["metadata"]["uid"] == other["metadata"]["uid"] and _version(one) > _version(other)
+
+
+def _version(obj: Object) -> int:
+    return int(obj["metadata"]["resourceVersion"])

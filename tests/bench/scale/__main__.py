@@ -195,6 +195,7 @@ class Bench:
 
     async def _all_ready(self) -> bool:
         """Whether the agent of each has said what it has."""
+        await asyncio.sleep(1)
         listing = await self._client.list(HYPERVISORS)
         return sum("allocatable" in obj.get("status", {}) for obj in listing.items) == HOSTS
 

@@ -64,7 +64,6 @@ async def run(options: Options) -> None:
     metrics, kube_metrics = AgentMetrics(registry), Metrics(registry)
     log_in = log_in_from(options.kubeconfig)
     login = await log_in()
-    started: list[Sync] = []
 
     async def one(number: int) -> None:
         await asyncio.sleep(START_SECONDS * number / options.hosts)
@@ -73,18 +72,12 @@ async def run(options: Options) -> None:
         client = Client(Transport(log_in, login, "hypernova-agent/bench", kube_metrics), kube_metrics)
         async with client, aiohttp.ClientSession() as session:
             sync = Sync(settings, client, host, ImageStore(host, session, metrics), metrics)
-            started.append(sync)
             await sync.run()
 
-    def not_ready() -> list[str]:
-        reasons = [reason for sync in started for reason in sync.not_ready()]
-        waiting = options.hosts - len(started)
-        return reasons + ([f"{waiting} agents have not been started"] if waiting else [])
-
-    def not_live() -> list[str]:
+    def nothing_wrong() -> list[str]:
         return []
 
-    async with Probes(options.probe_host, options.probe_port, registry, not_live, not_ready):
+    async with Probes(options.probe_host, options.probe_port, registry, nothing_wrong, nothing_wrong):
         everything = asyncio.gather(*(one(number) for number in range(options.hosts)))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, everything.cancel)
         try:

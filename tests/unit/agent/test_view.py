@@ -17,10 +17,10 @@ class Watch:
         self.objects: dict[Key, Object] = {}
         self.view = View(self.objects)
 
-    def tells(self, obj: Object) -> None:
+    def tells(self, obj: Object) -> bool:
         old = self.objects.get(key_of(obj))
         self.objects[key_of(obj)] = obj
-        self.view.changed(Change(key_of(obj), old, obj))
+        return self.view.changed(Change(key_of(obj), old, obj))
 
     def tells_gone(self) -> None:
         self.view.changed(Change(KEY, self.objects.pop(KEY), None))
@@ -75,3 +75,34 @@ def test_an_instance_made_anew_is_not_mistaken_for_the_one_before() -> None:
     assert watch.view.get(KEY) == version(15, uid="new")
     assert watch.view.key_of_uid("new") == KEY
     assert watch.view.key_of_uid("old") is None
+
+
+def test_the_echo_of_our_own_write_is_no_news() -> None:
+    watch = Watch()
+    assert watch.tells(version(9))
+    watch.view.wrote(version(10))
+    assert not watch.tells(version(10))
+    assert watch.tells(version(11))
+
+
+def test_what_others_wrote_after_us_is_news() -> None:
+    watch = Watch()
+    watch.tells(version(9))
+    watch.view.wrote(version(10))
+    assert watch.tells(version(11))
+    assert watch.view.get(KEY) == version(11)
+
+
+def test_each_state_of_an_instance_is_read_once() -> None:
+    watch = Watch()
+    assert watch.view.instance(KEY) is None
+    watch.tells(version(9))
+    first = watch.view.instance(KEY)
+    assert first is not None
+    assert first is watch.view.instance(KEY)
+    watch.view.wrote(version(10))
+    second = watch.view.instance(KEY)
+    assert second is not None
+    assert (first.metadata.resource_version, second.metadata.resource_version) == ("9", "10")
+    watch.tells_gone()
+    assert watch.view.instance(KEY) is None

@@ -11,7 +11,7 @@ from hypernova_kube.backoff import Backoff
 from hypernova_kube.client import Listing, WatchEvent
 from hypernova_kube.errors import Expired, Forbidden, ServerError, Unreachable
 from hypernova_kube.metrics import Metrics
-from hypernova_kube.reflector import Change, Reflector, compare, diff
+from hypernova_kube.reflector import Change, Reflector, compare, diff, identity
 from hypernova_kube.resources import LEASES, Key, key_of
 from support.virtual_time import now, virtual_time
 
@@ -193,6 +193,31 @@ class TestReflector:
         async with reflecting(client):
             await asyncio.sleep(60)
         assert len(client.asked) < 12
+
+    @virtual_time
+    async def test_a_silent_watch_that_lasted_is_begun_again_at_once(self):
+        """A busy server cuts the watches of many clients at once, of those who had nothing to hear too."""
+
+        class Cutting(ScriptedClient):
+            async def watch(self, resource, **options):
+                async for event in super().watch(resource, **options):
+                    yield event
+                await asyncio.sleep(20)
+
+        client = Cutting(listing(), *[[]] * 10)
+        async with reflecting(client):
+            await asyncio.sleep(61)
+        assert client.questions == ["list", *["watch 10"] * 4]
+
+    @virtual_time
+    async def test_who_wants_little_of_each_object_keeps_little_and_is_told_all(self):
+        first, second = a_lease("a", version=10), a_lease("a", version=11)
+        client = ScriptedClient(listing(first), [event("MODIFIED", second), SILENCE])
+        async with reflecting(client, keep=identity) as reflector:
+            await asyncio.sleep(0.1)
+        (key,) = reflector.objects
+        assert reflector.objects[key] == identity(second) != second
+        assert reflector.changes == [Change(key, None, first), Change(key, identity(first), second)]
 
     @virtual_time
     async def test_an_unreachable_server_is_asked_again_ever_more_rarely(self):
