@@ -21,6 +21,7 @@ from hypernova_kube.resources import LEASES, Key
 from hypernova_operator.cache import Cache, Kept
 from hypernova_operator.cache.liveness import Liveness
 from hypernova_operator.cache.records import Instance
+from hypernova_operator.cache.reflected import reflected
 from hypernova_operator.cache.sweep import Sweeper
 from hypernova_operator.controllers.binding import Binder
 from hypernova_operator.controllers.ledger import Ledger
@@ -67,6 +68,7 @@ class Operator:
             namespace=settings.namespace,
             label_selector=f"{HYPERVISOR_LABEL}=true",
         )
+        self._instances = reflected(client, self.cache.instances)
         self._waiting = Waiting()
         self._ledger = Ledger(self.cache, self._wake_for_room)
         writes = InstanceWrites(client, self.cache, self._elector.is_leader)
@@ -90,9 +92,6 @@ class Operator:
         self.cache.instances.store.subscribe(self._on_instance)
         for kind, kept in self._named_kinds():
             kept.store.subscribe(partial(self._wake_for_named, kind))
-        for kept in (self.cache.aggregates, self.cache.quotas, self.cache.namespaces):
-            # What they say may open hosts or quotas to whoever waits for room.
-            kept.store.subscribe(self._on_terms)
         self._frame = Frame(log_in, self.cache, self._sweeper.poke, self._stop_leading)
         self._leading: asyncio.Task[None] | None = None
         metrics.waiting.set_function(lambda: len(self._waiting))
@@ -111,6 +110,9 @@ class Operator:
                 group.create_task(self._leases.run(), name="leases")
                 group.create_task(self._liveness.run(), name="liveness")
                 group.create_task(self._recorder.run(), name="events")
+                group.create_task(self._instances.run(), name="instances")
+                # Then the sweep finds them read, and does not read them again.
+                await self._instances.synced.wait()
                 await self._sweeper.sweep()
                 group.create_task(self._sweeper.run(), name="sweeper")
                 self._leading = group.create_task(self._lead(), name="leading")
@@ -175,9 +177,6 @@ class Operator:
             self._wake(key)
         if (old.node if old else "") != (new.node if new else ""):
             self._wake_for_named("Instance", key, old, new)
-
-    def _on_terms(self, _key: Key, _old: object, _new: object) -> None:
-        self._wake_for_room()
 
     def _wake_for_named(self, kind: Kind, key: Key, _old: object, _new: object) -> None:
         for waiting in self._waiting.for_named(Named(kind, key)):
