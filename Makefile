@@ -6,7 +6,7 @@ PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest --durations=15
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-unit test-integration test-libvirt test-e2e lint crds bench bench-scale bench-scheduler clean
+.PHONY: help demo demo-down test test-unit test-integration test-libvirt test-e2e lint docs crds bench bench-scale bench-scheduler clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,7 +43,7 @@ test-e2e: ## the whole of it, as a user meets it; root
 	@$(PYTHON) -m hack.devcluster build >/dev/null
 	$(PYTEST) tests/e2e
 
-lint: ## style, types, import contracts, and whether crds/ is what the models say
+lint: ## style, types, import contracts, and whether crds/ and docs/ are what the code says
 	@$(BOOTSTRAP) unit
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -51,6 +51,11 @@ lint: ## style, types, import contracts, and whether crds/ is what the models sa
 	.venv/bin/mypy -p hack
 	.venv/bin/lint-imports
 	$(PYTHON) -m hypernova_api.crds --check --reference docs/reference.md crds
+	$(PYTHON) -m hack.docs --check
+
+docs: ## write the tables of docs/ anew from the code
+	@$(BOOTSTRAP) unit
+	$(PYTHON) -m hack.docs
 
 crds: ## write crds/ and docs/reference.md anew from the models in api/
 	@$(BOOTSTRAP) unit
