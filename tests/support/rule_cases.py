@@ -292,6 +292,10 @@ AT_CREATION = [
         good=placed(sameHostAs=["db-1"], differentHostFrom=["db-2"]),
         bad=placed(sameHostAs=["db-1", "db-2"], differentHostFrom=["db-3", "db-2"]),
     ),
+    AtCreation(
+        Scheduling, "a label's key is like rack or example.com/rack", "spec.scheduling.nodeSelector",
+        good=placed(nodeSelector={"example.com/rack": "r1"}), bad=placed(nodeSelector={"example.com/the rack": "r1"}),
+    ),
     *(
         AtCreation(
             Instance, f"{field} is about other Instances: leave this one's own name out", f"spec.scheduling.{field}",

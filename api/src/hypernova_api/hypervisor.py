@@ -130,7 +130,7 @@ class Cell(Model):
     id: Annotated[int, Field(ge=0, le=1023)]
     """Its number, as Linux and libvirt have it."""
 
-    cores: Annotated[list[CpuSet], Field(max_length=1024)]
+    cores: Annotated[list[Annotated[CpuSet, Field(min_length=1)]], Field(max_length=1024)]
     """Its CPUs by core: each item the threads of one, e.g. `0,32`."""
 
     memory: Quantity

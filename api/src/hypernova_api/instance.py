@@ -14,7 +14,7 @@ from hypernova_api.image import Format, ImageProperties
 from hypernova_api.meta import AGE, AS_SET, Column, Kind, Model, Name, Namespace, Rule, Time, immutable
 from hypernova_api.overcommit import Overcommit
 from hypernova_api.quantity import Quantity
-from hypernova_api.selectors import LABEL_KEY_PATTERN, LabelValue
+from hypernova_api.selectors import LABEL_KEY_PATTERN, LabelValue, label_keys
 
 USER_DATA_LIMIT = 65536
 """Bytes of user data: Nova's limit, and what a config drive is expected to carry."""
@@ -135,7 +135,8 @@ class Scheduling(Model):
             "!has(self.sameHostAs) || !has(self.differentHostFrom) "
             "|| self.sameHostAs.all(name, !(name in self.differentHostFrom))",
             "an Instance cannot be on the same host as another and on a different one",
-        )
+        ),
+        label_keys("nodeSelector"),
     ]
 
 

@@ -21,6 +21,19 @@ LabelValue = Annotated[str, Field(max_length=63, pattern=r"^([A-Za-z0-9]([-A-Za-
 """A label's value; may be empty."""
 
 
+def label_keys(field: str) -> Rule:
+    """The rule that the keys of a map may be labels' keys; what cannot exist would silently never match.
+
+    Args:
+        field: the map's name on the wire; may be absent.
+    """
+    return Rule(
+        f"!has(self.{field}) || self.{field}.all(key, key.size() <= 317 && key.matches(r'^{LABEL_KEY_PATTERN}$'))",
+        "a label's key is like rack or example.com/rack",
+        field=f".{field}",
+    )
+
+
 class LabelRequirement(Model):
     """One thing that the labels must fulfil."""
 
@@ -63,14 +76,7 @@ class LabelSelector(Model):
     match_expressions: Annotated[list[LabelRequirement], Field(max_length=32)] = Field(default_factory=list)
     """What else the labels must fulfil."""
 
-    rules: ClassVar[list[Rule]] = [
-        Rule(
-            "!has(self.matchLabels) "
-            f"|| self.matchLabels.all(key, key.size() <= 317 && key.matches(r'^{LABEL_KEY_PATTERN}$'))",
-            "a label's key is like rack or example.com/rack",
-            field=".matchLabels",
-        )
-    ]
+    rules: ClassVar[list[Rule]] = [label_keys("matchLabels")]
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether an object with these labels is selected."""

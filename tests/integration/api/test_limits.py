@@ -323,7 +323,7 @@ DEVICES = [f"{index // 256:04x}:{index % 256:02x}:00.0" for index in range(512)]
         pytest.param(
             an_instance(
                 scheduling={
-                    "nodeSelector": {f"example.com/{index:02}": "v" * 63 for index in range(16)},
+                    "nodeSelector": {f"example.com/{index:02}{'k' * 61}": "v" * 63 for index in range(16)},
                     "tolerations": [{"key": f"taint-{index}", "operator": "Exists"} for index in range(16)],
                     "sameHostAs": NAMES[:16],
                     "differentHostFrom": NAMES[16:32],
@@ -424,6 +424,7 @@ async def test_the_largest_that_is_reported_is_taken(obj: Object, status: dict[s
         ({"cells": [a_cell(-1)]}, "status.cells[0].id", "greater than or equal to 0"),
         ({"cells": [a_cell(0), a_cell(0)]}, "status.cells[1]", "Duplicate value"),
         ({"cells": [a_cell(0, cores=["zero"])]}, "status.cells[0].cores[0]", "should match"),
+        ({"cells": [a_cell(0, cores=["0", ""])]}, "status.cells[0].cores[1]", "at least 1 chars"),
         (
             {"cells": [a_cell(0, huge_pages={"2Mi": -1})]},
             "status.cells[0].hugePages[0].count",
