@@ -24,7 +24,10 @@ from hypernova_operator.cache.records import Instance
 from hypernova_operator.cache.reflected import reflected
 from hypernova_operator.cache.sweep import Sweeper
 from hypernova_operator.controllers.binding import Binder
+from hypernova_operator.controllers.drift import Drift
 from hypernova_operator.controllers.ledger import Ledger
+from hypernova_operator.controllers.placed import Placed
+from hypernova_operator.controllers.statuses.followed import Statuses
 from hypernova_operator.controllers.waiting import Kind, Named, Waiting
 from hypernova_operator.controllers.writes import InstanceWrites
 from hypernova_operator.frame import Frame
@@ -89,6 +92,10 @@ class Operator:
             name="instances",
             metrics=client.metrics,
         )
+        placed = Placed(self.cache.instances.store)
+        is_leader = self._elector.is_leader
+        self._statuses = Statuses(client, self.cache, self._ledger, placed, is_leader)
+        self._drift = Drift(client, self.cache, self._ledger.table, placed, self._recorder, is_leader)
         self.cache.instances.store.subscribe(self._on_instance)
         for kind, kept in self._named_kinds():
             kept.store.subscribe(partial(self._wake_for_named, kind))
@@ -146,6 +153,8 @@ class Operator:
             await self._leases.synced.wait()
             for instance in self.cache.instances.store:
                 self._on_instance(instance.key, None, instance)
+            group.create_task(self._statuses.run(), name="statuses")
+            group.create_task(self._drift.run(), name="drift")
             await self._queue.run()
 
     async def _elect(self) -> None:

@@ -9,9 +9,11 @@ from hypernova_api.network import DEFAULT_NETWORK
 from hypernova_kube.resources import Key
 from hypernova_operator.addresses import Addresses, Assignment
 from hypernova_operator.cache import Cache
-from hypernova_operator.cache.records import Amount, Instance
+from hypernova_operator.cache.records import Amount, AvailabilityZone, HostAggregate, Instance
 from hypernova_operator.controllers.quotas import Charge, Quotas
-from hypernova_operator.scheduler import NOTHING, Claim, Host, HostTable, Placement, Request
+from hypernova_operator.scheduler import NOTHING, Claim, Host, HostTable, Placement, Request, Reserve
+from hypernova_operator.scheduler.headroom import InAggregate, InZone
+from hypernova_operator.scheduler.table import Predicate
 
 
 class Ledger:
@@ -29,6 +31,11 @@ class Ledger:
         self._on_room = on_room
         cache.hosts.subscribe(self._on_host)
         cache.instances.store.subscribe(self._on_instance)
+        cache.aggregates.store.subscribe(self._on_aggregate)
+        cache.zones.store.subscribe(self._on_zone)
+        # What these say may open quotas or hosts to somebody who waits.
+        cache.quotas.store.subscribe(self._on_terms)
+        cache.namespaces.store.subscribe(self._on_terms)
 
     def assume(self, instance: Instance, placement: Placement, want: Request) -> Assignment:
         """Claim what was decided, before it is written.
@@ -59,6 +66,22 @@ class Ledger:
             self.table.remove(name)
         else:
             self.table.put(new)
+        self._on_room()
+
+    def _on_aggregate(self, key: Key, _old: HostAggregate | None, new: HostAggregate | None) -> None:
+        self._keep_reserve(f"HostAggregate {key.name}", new.reserve if new else 0, InAggregate(key.name))
+
+    def _on_zone(self, key: Key, _old: AvailabilityZone | None, new: AvailabilityZone | None) -> None:
+        self._keep_reserve(f"AvailabilityZone {key.name}", new.reserve if new else 0, InZone(key.name))
+
+    def _keep_reserve(self, whose: str, hosts: int, among: Predicate) -> None:
+        if hosts:
+            self.table.reserves[whose] = Reserve(hosts, among)
+        else:
+            self.table.reserves.pop(whose, None)
+        self._on_room()
+
+    def _on_terms(self, _key: Key, _old: object, _new: object) -> None:
         self._on_room()
 
     def _on_instance(self, _key: Key, old: Instance | None, new: Instance | None) -> None:

@@ -16,6 +16,7 @@ from hypernova_operator import scheduler
 from hypernova_operator.addresses import Assignment
 from hypernova_operator.cache import allocations
 from hypernova_operator.cache.records import Instance
+from hypernova_operator.controllers.observed import Observed, merged
 from hypernova_operator.controllers.resolve import Resolved, Unmet
 
 SCHEDULED = "Scheduled"
@@ -52,8 +53,8 @@ def bound(instance: Instance, decision: Decision, now: datetime) -> Object:
         conditions=_with(
             instance,
             now,
-            (SCHEDULED, "True", "Bound", f"bound to node {to.name}"),
-            (READY, "False", "Building", f"node {to.name} is building it"),
+            Observed(SCHEDULED, "True", "Bound", f"bound to node {to.name}"),
+            Observed(READY, "False", "Building", f"node {to.name} is building it"),
         ),
     ).to_wire()
     # What they leave out is left out here, too.
@@ -84,8 +85,8 @@ def refused(instance: Instance, why: Unmet, now: datetime) -> Object:
     changed = _with(
         instance,
         now,
-        (SCHEDULED, "False", why.reason, why.message),
-        (READY, "False", why.reason, "not bound to a node"),
+        Observed(SCHEDULED, "False", why.reason, why.message),
+        Observed(READY, "False", why.reason, "not bound to a node"),
     )
     status = {
         "phase": Phase.PENDING.value,
@@ -124,19 +125,5 @@ def _on_condition(instance: Instance) -> Object:
     return {"metadata": {"resourceVersion": str(instance.version)}}
 
 
-def _with(instance: Instance, now: datetime, *observed: tuple[str, conditions.Truth, str, str]) -> list[Condition]:
-    """The Instance's conditions with these in them: type, status, reason, message of each."""
-    return conditions.merge(
-        instance.conditions,
-        *(
-            Condition(
-                type=type_,
-                status=status,
-                reason=reason,
-                message=message,
-                observed_generation=instance.generation,
-                last_transition_time=conditions.timestamp(now),
-            )
-            for type_, status, reason, message in observed
-        ),
-    )
+def _with(instance: Instance, now: datetime, *conditions: Observed) -> list[Condition]:
+    return merged(instance.conditions, instance.generation, now, *conditions)

@@ -1,0 +1,109 @@
+"""The status of a HostAggregate. Pure: cache and table are only read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+import numpy as np
+
+from hypernova_api.aggregate import HostAggregateStatus, HostCount
+from hypernova_kube.resources import Key
+from hypernova_operator.cache import Cache
+from hypernova_operator.cache.records import HostAggregate
+from hypernova_operator.controllers.observed import Observed, only
+from hypernova_operator.controllers.statuses.hosts import failover, total
+from hypernova_operator.scheduler import Host, HostTable
+from hypernova_operator.scheduler.combinations import AboutAggregates
+from hypernova_operator.scheduler.filters.isolation import AdmitImage, AdmitNamespace, OneOf
+from hypernova_operator.scheduler.headroom import usable
+
+MOST_NODES = 1024
+"""Names that a status takes."""
+
+
+def status(aggregate: HostAggregate, cache: Cache, hosts: HostTable, now: datetime) -> HostAggregateStatus:
+    """What an aggregate means now."""
+    name = aggregate.key.name
+    members = np.flatnonzero(hosts.where_aggregates(OneOf(frozenset({name}))))
+    members = members[np.argsort(hosts.rank[members])]
+    there = [hosts.at(row) for row in members.tolist()]
+    in_use = members[usable(hosts)[members]]
+    observed = [_ready(aggregate, cache, len(members)), _conflict(aggregate, cache, there)]
+    reserve = hosts.reserves.get(f"HostAggregate {name}")
+    if reserve is not None:
+        observed.append(failover(hosts, reserve))
+    return HostAggregateStatus(
+        observed_generation=aggregate.generation,
+        nodes=[host.name for host in there[:MOST_NODES]],
+        hosts=HostCount(total=len(members), usable=len(in_use)),
+        instances=int(hosts.instances[members].sum()),
+        capacity=total(hosts.vcpus_total[in_use], hosts.memory_total[in_use], hosts.disk_total[in_use]),
+        free=total(hosts.vcpus_free[in_use], hosts.memory_free[in_use], hosts.disk_free[in_use]),
+        conditions=only(aggregate.status.conditions, aggregate.generation, now, *observed),
+    )
+
+
+def _ready(aggregate: HostAggregate, cache: Cache, hosts: int) -> Observed:
+    if aggregate.zone and cache.zone(aggregate.zone) is None:
+        message = (
+            f'there is no AvailabilityZone "{aggregate.zone}", so that nobody can ask for it: create it, or correct '
+            "spec.availabilityZone"
+        )
+        return Observed("Ready", "False", "AvailabilityZoneNotFound", message)
+    if not hosts:
+        message = "no host is selected: look at nodeSelector and nodes, and at the labels of the nodes"
+        return Observed("Ready", "False", "NoHostSelected", message)
+    return Observed("Ready", "True", "Ready", "")
+
+
+def _conflict(aggregate: HostAggregate, cache: Cache, members: list[Host]) -> Observed:
+    if words := _in_several_zones(aggregate, cache, members):
+        return Observed("Conflict", "True", "HostInSeveralZones", words)
+    namespaces = {each.labels for each in cache.namespaces.store} if aggregate.judged.projects else set()
+    images = {each.labels for each in cache.images.store} if aggregate.judged.images else set()
+    words = _kept_for_nobody(
+        aggregate.key.name, members, [AdmitNamespace(labels) for labels in namespaces], "projects", "namespaces"
+    ) or _kept_for_nobody(aggregate.key.name, members, [AdmitImage(labels) for labels in images], "images", "Images")
+    if words:
+        return Observed("Conflict", "True", "ContradictoryIsolation", words)
+    return Observed("Conflict", "False", "NoConflict", "")
+
+
+def _in_several_zones(aggregate: HostAggregate, cache: Cache, members: list[Host]) -> str:
+    """In words, with the other aggregate; empty if there is no such host."""
+    confused = [host for host in members if len(host.zones) > 1] if aggregate.zone else []
+    for host in confused[:1]:
+        others = (cache.aggregates.store.get(Key("", each.name)) for each in host.aggregates)
+        elsewhere = [
+            f"in zone {other.zone} by HostAggregate {other.key.name}"
+            for other in others
+            if other is not None and other.zone not in ("", aggregate.zone)
+        ]
+        more = f", and so are {len(confused) - 1} more" if len(confused) > 1 else ""
+        return (
+            f"host {host.name} is in zone {aggregate.zone} by this aggregate and {' and '.join(elsewhere)}{more}: it "
+            "takes nothing new until one of them lets it go"
+        )
+    return ""
+
+
+def _kept_for_nobody(
+    name: str,
+    members: list[Host],
+    admitted: Sequence[AboutAggregates],
+    side: Literal["projects", "images"],
+    whom: str,
+) -> str:
+    """What is wrong if aggregates together keep a host for none of those there are, in words; else empty."""
+    if not admitted:
+        return ""
+    for aggregates, host in {host.aggregates: host for host in reversed(members)}.items():
+        others = [each.name for each in aggregates if getattr(each, side) is not None and each.name != name]
+        if others and not any(admits(aggregates) for admits in admitted):
+            return (
+                f"host {host.name} takes no Instance: this aggregate and HostAggregate {' and '.join(others)} keep it "
+                f"for different {whom}; let one of them let it go, or admit the same"
+            )
+    return ""
