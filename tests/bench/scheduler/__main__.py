@@ -6,7 +6,7 @@ of either (see `nova_scheduler`): that a host has room, which placement finds ou
 
 BENCH_HOSTS (default `100 1000 10000 100000`) are the numbers of hosts. BENCH_NOVA=0 leaves Nova out. Beyond 10,000 it
 always is: its time grows with their number, and is seconds for each request there. Each cloud gives a line
-`RESULT {json}`; a table of all ends it. Figures are for this machine; compare ratios.
+`RESULT {json}`; a table of all ends it. Times are CPU time, of this machine; compare ratios.
 """
 
 from __future__ import annotations
