@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hypernova_api.selectors import LabelSelector
@@ -12,6 +12,9 @@ from hypernova_operator.scheduler import Aggregate, HostTable, Isolation
 from hypernova_operator.scheduler.combinations import Aggregates, Combinations
 from hypernova_operator.scheduler.filters.isolation import OneOf, ProjectIsolation
 from support.scheduling import a_host, a_table, a_want
+
+ON_ANY_MACHINE = settings(deadline=None)
+"""A busy machine is no bug."""
 
 POOLS = [Aggregate("one"), Aggregate("two"), Aggregate("three")]
 SOME = st.lists(st.sampled_from(POOLS), unique_by=lambda pool: pool.name).map(tuple)
@@ -23,6 +26,7 @@ def names(aggregates: Aggregates) -> tuple[str, ...]:
     return tuple(aggregate.name for aggregate in aggregates)
 
 
+@ON_ANY_MACHINE
 @given(CHANGES)
 def test_answers_follow_hosts_from_aggregate_to_aggregate(changes: list[tuple[str, Aggregates | None]]) -> None:
     table = HostTable()
@@ -76,6 +80,13 @@ def test_two_aggregates_that_contradict_each_other_take_nobody() -> None:
         want = a_want(namespace_labels=(("team", team),))
         assert not ProjectIsolation().mask(table, want).any()
     assert ProjectIsolation().reason(table, want, table.labelled) == "kept for other namespaces (by aggregate acme)"
+
+
+def test_an_aggregate_that_changes_all_the_time_takes_no_more_numbers() -> None:
+    table = a_table(a_host("a"))
+    for number in range(10):
+        table.put(a_host("a", aggregates=(Aggregate("a", {"version": frozenset(str(number))}),)))
+        assert table.aggregates[0] < 2
 
 
 def test_an_aggregate_that_changes_is_asked_anew() -> None:
