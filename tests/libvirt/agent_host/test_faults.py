@@ -1,12 +1,17 @@
 """What only real libvirt does to its clients."""
 
 import asyncio
+import gc
+import uuid
 from collections.abc import Awaitable, Callable
 
+import libvirt
 import pytest
 
+from hack.lab import Host
 from hypernova_agent.host import DomainState, HostUnreachable
 from hypernova_agent.libvirt import opening
+from hypernova_agent.libvirt.errors import detailed
 from support.host_contract import Faucet
 from support.libvirt_subject import BreakableHost
 from support.waiting import eventually_async
@@ -91,3 +96,37 @@ async def test_after_a_power_cut_pool_network_and_domains_are_there_again(breaka
     assert await subject.state(uid) is DomainState.SHUT_OFF
     await subject.host.start(uid)
     assert await subject.state(uid) is DomainState.RUNNING
+
+
+class Garbage:
+    """Refers to itself, so that only the garbage collector frees what it holds."""
+
+    def __init__(self, held: object) -> None:
+        self.itself = self
+        self.held = held
+
+
+def test_an_error_whose_details_the_garbage_collector_has_lost_is_looked_up_again(host: Host) -> None:
+    virt, thresholds, nobody = libvirt.open(host.libvirt_uri), gc.get_threshold(), str(uuid.uuid4())
+
+    def look() -> libvirt.virDomain:
+        return virt.lookupByUUIDString(nobody)
+
+    def code(search: Callable[[], object], moment: int) -> int | None:
+        """The error's code, when garbage is collected at one moment or another of the search."""
+        Garbage(virt.nodeDeviceLookupByName("computer"))
+        gc.set_threshold(moment)
+        try:
+            search()
+        except libvirt.libvirtError as error:
+            return error.get_error_code()
+        finally:
+            gc.set_threshold(*thresholds)
+        return None
+
+    moments = [1 + number % 9 for number in range(300)]
+    lost = [code(look, moment) for moment in moments].count(None)
+    found = {code(lambda: detailed(look), moment) for moment in moments}
+    virt.close()
+    assert lost, "nothing was lost: does this libvirt-python still need to be asked again?"
+    assert found == {libvirt.VIR_ERR_NO_DOMAIN}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import libvirt
 
 from hypernova_agent.host import Domain, DomainState
-from hypernova_agent.libvirt.errors import says
+from hypernova_agent.libvirt.errors import detailed, says
 from hypernova_agent.xml.metadata import NAMESPACE, parse_owner
 
 _STATES = {
@@ -40,7 +40,7 @@ def domains(virt: libvirt.virConnect) -> list[Domain]:
 def domain(virt: libvirt.virConnect, uid: str) -> Domain | None:
     """The domain, if it's there and ours."""
     try:
-        found = virt.lookupByUUIDString(uid)
+        found = detailed(lambda: virt.lookupByUUIDString(uid))
     except libvirt.libvirtError as error:
         if says(error, libvirt.VIR_ERR_NO_DOMAIN):
             return None
@@ -99,8 +99,8 @@ def _unless_down(virt: libvirt.virConnect, uid: str, act: Callable[[libvirt.virD
 def _domain(found: libvirt.virDomain) -> Domain | None:
     """The domain; None for one that just went, isn't ours, or is a copy of ours that someone made by hand."""
     try:
-        owner = parse_owner(found.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE))
-        state = _state(*found.state())
+        owner = parse_owner(detailed(lambda: found.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE)))
+        state = _state(*detailed(found.state))
     except libvirt.libvirtError as error:
         if says(error, libvirt.VIR_ERR_NO_DOMAIN_METADATA, libvirt.VIR_ERR_NO_DOMAIN):
             return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import libvirt
 
 from hypernova_agent.host import HostError, Volume
-from hypernova_agent.libvirt.errors import says
+from hypernova_agent.libvirt.errors import detailed, says
 from hypernova_agent.xml.storage import (
     DirectoryPool,
     OverlayVolume,
@@ -131,8 +131,8 @@ def lookup(pool: libvirt.virStoragePool, name: str) -> libvirt.virStorageVol | N
 def _listed(pool: libvirt.virStoragePool, name: str) -> libvirt.virStorageVol | None:
     """The volume, if libvirt knows it and it's still there."""
     try:
-        found = pool.storageVolLookupByName(name)
-        found.info()
+        found = detailed(lambda: pool.storageVolLookupByName(name))
+        detailed(found.info)
     except libvirt.libvirtError as error:
         if says(error, libvirt.VIR_ERR_NO_STORAGE_VOL):
             return None
