@@ -156,10 +156,10 @@ def test_the_chosen_host_is_told_first_then_the_best_of_the_others() -> None:
     assert told == {("d", "b", "c"), ("b", "d", "c"), ("c", "d", "b"), ("a", "d", "b")}
 
 
-def test_how_many_were_considered_and_passed_is_told() -> None:
-    placement = placed(three(), a_want(memory=10 * GI))
+def test_no_more_is_told_than_passed() -> None:
+    placement = placed(three(), a_want(memory=10 * GI), STACK)
     assert (placement.considered, placement.passed) == (3, 2)
-    assert len(placement.candidates) == 2
+    assert [candidate.host for candidate in placement.candidates] == ["c", "b"]
 
 
 def test_a_candidates_parts_add_up_to_its_weight() -> None:

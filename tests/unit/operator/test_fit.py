@@ -92,7 +92,7 @@ CPUS = {
         dedicated(3), numa(a_cell(0, (0,), (1,), (2, 3))), Allocation((pinned(0, 2, 3, 0),))
     ),
     "of parts of cores the smallest is taken": Case(
-        dedicated(1), numa(a_cell(0, (0, 1, 2, 3), (4, 5, 6, 7))), Allocation((pinned(0, 3),)), held(0, 1, 2, 4, 5)
+        dedicated(1), numa(a_cell(0, (0, 1, 2, 3), (4, 5, 6, 7))), Allocation((pinned(0, 7),)), held(0, 1, 4, 5, 6)
     ),
     "shared CPUs are not pinned to": Case(
         dedicated(2), numa(ONE_CELL, shared=(0, 1, 2, 4)), Allocation((pinned(0, 3, 7),))
@@ -159,6 +159,17 @@ CELLS = {
     ),
     "the fullest cell is passed over when its memory is too little": Case(
         dedicated(2), numa(*TWO_CELLS), Allocation((pinned(0, 0, 8),)), held(4, 12, cell=1, memory=7 * GI + 1)
+    ),
+    "CPUs left count before memory left": Case(
+        dedicated(2),
+        numa(TWO_CELLS[0], a_cell(1, *TWO_CELLS[1].cores, memory=64 * GI)),
+        Allocation((pinned(1, 5, 13),)),
+        held(4, 12, cell=1),
+    ),
+    "CPUs left idle are not left": Case(
+        dedicated(1, threads="Isolate"),
+        numa(a_cell(0, (0,), (1,), (2,), (3,)), a_cell(1, (4, 5), (6, 7))),
+        Allocation((pinned(1, 4, idle_cpus=(5,)),)),
     ),
     "of cells with as many CPUs the one with the least memory left is chosen": Case(
         dedicated(2), numa(TWO_CELLS[0], a_cell(1, *TWO_CELLS[1].cores, memory=GI)), Allocation((pinned(1, 4, 12),))

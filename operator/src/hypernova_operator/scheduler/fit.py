@@ -33,8 +33,8 @@ def fit(host: Host, taken: Taken, want: Request) -> Allocation | Misfit:
     - Dedicated CPUs are those set apart in that cell that nobody has; which of them, `packing.cores` says. Shared ones
       float: the cell must have some.
     - Memory is the cell's own, never overcommitted: ordinary, or huge pages of the size asked for.
-    - Devices that must be near are in one of these cells; one whose cell is not known is near to none. The others are
-      there too where it can be had.
+    - Devices, each kind asked for once: those that must be near are in one of these cells; one whose cell is not known
+      is near to none. The others are there too where it can be had.
 
     Which cells, `packing.cells` says. Whatever can be packed is: CPUs within a cell are as good as each other but for
     whole cores, so a cell that fits does whichever others are chosen, and only near devices need combinations tried.
