@@ -19,6 +19,7 @@ from hypernova_kube.client import Client
 from hypernova_kube.errors import NotFound
 from hypernova_kube.resources import Object
 from support.builders import AN_ED25519_KEY, a_condition, an_instance
+from support.libvirt_subject import qemus
 from support.waiting import eventually_async
 
 _addresses = itertools.count(2)
@@ -175,7 +176,7 @@ class Node:
 
     def qemus(self, uid: str) -> list[int]:
         """Pids of the QEMUs that run an Instance's guest, as the machine sees them."""
-        return [pid for pid in self.host.pids() if f"uuid {uid}" in _command_line(pid)]
+        return qemus(self.host, uid)
 
     def kill_guest(self, uid: str) -> None:
         (pid,) = self.qemus(uid)
@@ -219,10 +220,3 @@ def make_node(
         "/api/v1/nodes", {"metadata": {"name": name, "labels": {"compute.hypernova.dev/hypervisor": "true"}}}
     )
     return Node(name, cluster, client, host, namespace, program.agent(cluster, host, folder, name, *flags))
-
-
-def _command_line(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-    except (FileNotFoundError, ProcessLookupError):
-        return ""  # it ended meanwhile

@@ -242,7 +242,7 @@ class Reconciler:
                     raise
                 # A guest that cannot be asked is not asked: its grace runs, then the plug is pulled.
                 log.warning("power button does not work", instance=key, error=error)
-        log.info("done", instance=key, step=name)
+        log.debug("done", instance=key, step=name)
         if isinstance(step, RemoveFinalizer):
             log.info("deleted", instance=key)
 
@@ -284,7 +284,7 @@ class Reconciler:
         asks = observed.domain is None and memory.claim is None
         if asks and self._room is not None and (why := refusal(claim, self.claims(), self._room)):
             self._refused.add(key)
-            raise OutOfResources(f"{why}: it is tried again when others leave this node")
+            raise OutOfResources(f"{why}: it is tried again when others leave this node or its Hypervisor changes")
         self._refused.discard(key)
         memory.claim = claim
 

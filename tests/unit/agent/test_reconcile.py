@@ -1,6 +1,7 @@
 """The reconciler in virtual time: lives of Instances, what is written of them, and a loss at every single call."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypernova_agent.host import DomainState, HostError
 from hypernova_kube.errors import Unreachable
 from support.fake_api import Trouble
 from support.guests import GIB, a_bound_instance
-from support.memory_host import Machine, MemoryHost, lost_at
+from support.memory_host import FACTS, Machine, MemoryHost, lost_at
 from support.reconciling import Rig, SlowStore, a_rig
 from support.virtual_time import now, virtual_time
 from support.waiting import eventually_async
@@ -411,7 +412,8 @@ async def test_no_more_is_taken_than_there_is_and_who_was_refused_comes_in_when_
             "Failed",
             "False",
             "OutOfResources",
-            "this node lacks memory (need 512 MiB, free 0 bytes): it is tried again when others leave this node",
+            "this node lacks memory (need 512 MiB, free 0 bytes): it is tried again when others leave this node or its "
+            "Hypervisor changes",
         )
         writes = rig.writes
         await asyncio.sleep(1000)
@@ -435,6 +437,27 @@ async def test_who_runs_already_keeps_its_place_after_a_restart_of_the_agent() -
         assert later.status("aaa")[2] == "OutOfResources"
         assert later.status() == RUNNING
         assert later.host.machine.domains[uid].starts == 1
+
+
+@virtual_time
+async def test_who_was_refused_a_cpu_gets_it_once_it_is_dedicated_and_later_guests_keep_off_it() -> None:
+    room = Room(vcpus=4, memory=GIB, disk=100 * GIB, cells={cell.id: cell for cell in FACTS.cells})
+    flavor = {"name": "m1.pinned", "vcpus": 1, "memory": "256Mi", "rootDisk": "4Gi", "cpu": {"policy": "Dedicated"}}
+    packed = {"cells": [{"cell": 0, "vcpus": [0], "cpus": [3], "memory": "256Mi"}]}
+    async with a_rig() as rig:
+        rig.cache()
+        rig.reconciler.set_room(room)
+        rig.put(a_bound_instance("pinned", number=1, status={"flavor": flavor, "allocation": packed}))
+        await asyncio.sleep(1)
+        assert rig.status("pinned")[2] == "OutOfResources"
+        rig.reconciler.set_room(replace(room, vcpus=3, dedicated=frozenset({3})))
+        await asyncio.sleep(1)
+        assert rig.status("pinned") == RUNNING
+        rig.put(a_bound_instance("plain", number=2))
+        await asyncio.sleep(1)
+        xmls = {domain.owner.name: domain.xml for domain in rig.host.machine.domains.values()}
+        assert '<vcpupin vcpu="0" cpuset="3" />' in xmls["pinned"]
+        assert '<vcpu cpuset="0-2">1</vcpu>' in xmls["plain"]
 
 
 @virtual_time
