@@ -139,10 +139,24 @@ def test_to_choose_among_more_than_passed_chooses_among_those_that_did() -> None
 
 def test_without_chance_nobody_is_asked() -> None:
     class Never(random.Random):
-        def choice(self, seq: Any) -> Any:
+        def getrandbits(self, k: int) -> int:
             raise AssertionError("asked")
 
     assert placed(three(), None, Policy(), Never()).host == "b"
+
+
+def test_chance_chooses_what_is_packed_too_of_those_that_can_be() -> None:
+    hosts = [pinned_host(f"whole-{number}", threads=2) for number in range(2)]
+    table = a_table(*hosts, pinned_host("apart"), pinned_host("worse", memory=GI, threads=2))
+    want, policy = pinned(2, threads="Require"), Policy(choose_among=3)
+    times = Counter(placed(table, want, policy, random.Random(seed)).host for seed in range(40))
+    assert {*times} == {"whole-0", "whole-1"}
+
+
+def test_all_hosts_are_tried_until_one_can_be_packed() -> None:
+    table = a_table(*(pinned_host(f"node-{number}", memory=(64 - number) * GI) for number in range(20)))
+    table.put(pinned_host("last", memory=GI, threads=2))
+    assert placed(table, pinned(2, threads="Require")).host == "last"
 
 
 # What is told

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 
@@ -85,16 +86,16 @@ def decide(
     rows: Rows = slice(None) if passed == len(hosts) else np.flatnonzero(fitting)
     weighed = weigh(hosts, want, rows, weights, policy)
     best = _Best(hosts, rows, weighed)
-    allocation = NO_ALLOCATION
+    among = min(policy.choose_among, passed)
+    first = best.places(max(among, _TOLD))
+    order = first if among == 1 else (rng or random.SystemRandom()).sample(first[:among], among) + first[among:]
+    chosen, allocation = order[0], NO_ALLOCATION
     if want.packed:
-        found = _pack(hosts, want, best)
+        found = _pack(hosts, want, best, chain(order, best.after(len(first))))
         if not isinstance(found, tuple):
             return Refusal(len(hosts), (*verdicts(hosts, want, filters), *_misfits(found)))
         chosen, allocation = found
-    else:
-        among = min(policy.choose_among, passed)
-        chosen = best.places(1)[0] if among == 1 else (rng or random.SystemRandom()).choice(best.places(among))
-    others = [place for place in best.places(_TOLD) if place != chosen][: _TOLD - 1]
+    others = [place for place in first if place != chosen][: _TOLD - 1]
     candidates = tuple(best.candidate(place) for place in (chosen, *others))
     return Placement(candidates[0].host, len(hosts), passed, candidates, allocation)
 
@@ -133,10 +134,10 @@ def verdicts(hosts: HostTable, want: Request, filters: Sequence[Filter] = FILTER
     return tuple(found)
 
 
-def _pack(hosts: HostTable, want: Request, best: _Best) -> tuple[int, Allocation] | Counter[str]:
-    """The best place that can be packed, and how; or how many can't for which reason."""
+def _pack(hosts: HostTable, want: Request, best: _Best, order: Iterable[int]) -> tuple[int, Allocation] | Counter[str]:
+    """The first place in this order that can be packed, and how; or how many can't for which reason."""
     misfits: Counter[str] = Counter()
-    for place in best:
+    for place in order:
         host = hosts.at(best.row(place))
         packed = fit(host, hosts.taken(host.name), want)
         if isinstance(packed, Allocation):
@@ -150,16 +151,13 @@ def _misfits(reasons: Counter[str]) -> Iterator[Verdict]:
 
 
 class _Best:
-    """Places (indices of the weighed rows) from the best to the worst; among equals by the host's name."""
+    """Places (indices of the weighed rows) from the best to the worst, among equals by the host's name."""
 
     def __init__(self, hosts: HostTable, rows: Rows, weighed: Weighed) -> None:
         self._hosts = hosts
         self._rows = rows
         self._weighed = weighed
         self._scores: Scores = weighed.total
-
-    def __iter__(self) -> Iterator[int]:
-        return (int(place) for place in np.lexsort((self._hosts.rank[self._rows], -self._scores)))
 
     def places(self, number: int) -> list[int]:
         """The best few: one pass for each, as to sort all costs more."""
@@ -171,6 +169,11 @@ class _Best:
             found.append(place)
             left[place] = -np.inf
         return found
+
+    def after(self, number: int) -> Iterator[int]:
+        """All but the best few. Sorts them, once the first is asked for."""
+        order = np.lexsort((self._hosts.rank[self._rows], -self._scores))
+        yield from map(int, order[number:])
 
     def row(self, place: int) -> int:
         """The table's row of a place."""
