@@ -1,7 +1,7 @@
 """A host in memory: what domains, volumes and reservations do, without what they are.
 
 It passes the contract that real libvirt passes (tests/unit/agent/test_memory_host.py). Tests may look into `machine`,
-which outlives connections as a real one does, and set how its guests behave.
+which outlives connections as a real one does, and set how it and its guests behave: slow, failing, lost, dead.
 """
 
 import asyncio
@@ -82,6 +82,10 @@ class Machine:
     """Whether guests mind their power button."""
     answers: bool = True
     """Whether there is a libvirt to talk to."""
+    seconds: float = 0.0
+    """How long each call takes."""
+    fails: set[str] = field(default_factory=set)
+    """Calls by name, e.g. `start`, that the host refuses."""
     facts: HostFacts = FACTS
 
 
@@ -110,6 +114,12 @@ class MemoryHost:
     def recover(self) -> None:
         self.machine.answers = True
 
+    def die(self) -> None:
+        """The power goes: guests with it. What is on disk stays, what libvirt has defined too."""
+        for domain in self.machine.domains.values():
+            domain.state = DomainState.SHUT_OFF
+        self.lose()
+
     # Host
 
     @property
@@ -126,20 +136,20 @@ class MemoryHost:
         self._on_domain_event = self._on_lost = None
 
     async def facts(self) -> HostFacts:
-        await self._call()
+        await self._call("facts")
         return self.machine.facts
 
     async def domains(self) -> list[Domain]:
-        await self._call()
+        await self._call("domains")
         return [Domain(domain.owner, domain.state) for domain in self.machine.domains.values()]
 
     async def domain(self, uid: str) -> Domain | None:
-        await self._call()
+        await self._call("domain")
         domain = self.machine.domains.get(uid)
         return Domain(domain.owner, domain.state) if domain is not None else None
 
     async def define(self, xml: str) -> None:
-        await self._call()
+        await self._call("define")
         new = _parse(xml)
         known = self.machine.domains.get(new.owner.uid)
         if known is not None:
@@ -148,7 +158,7 @@ class MemoryHost:
         self._report(new.owner.uid)
 
     async def start(self, uid: str) -> None:
-        await self._call()
+        await self._call("start")
         domain = self.machine.domains.get(uid)
         if domain is None:
             raise HostError(f"no domain {uid}")
@@ -162,81 +172,84 @@ class MemoryHost:
         self._set(uid, DomainState.RUNNING)
 
     async def shutdown(self, uid: str) -> None:
-        await self._call()
+        await self._call("shutdown")
         domain = self.machine.domains.get(uid)
         if domain is not None and domain.state is DomainState.RUNNING and self.machine.obedient:
             self._set(uid, DomainState.SHUT_OFF)
 
     async def destroy(self, uid: str) -> None:
-        await self._call()
+        await self._call("destroy")
         domain = self.machine.domains.get(uid)
         if domain is not None and domain.state in _ALIVE:
             self._set(uid, DomainState.SHUT_OFF)
 
     async def undefine(self, uid: str) -> None:
-        await self._call()
+        await self._call("undefine")
         if self.machine.domains.pop(uid, None) is not None:
             self._report(uid)
 
     async def volumes(self) -> list[Volume]:
-        await self._call()
+        await self._call("volumes")
         return [self._volume(name) for name in self.machine.volumes]
 
     async def volume(self, name: str) -> Volume | None:
-        await self._call()
+        await self._call("volume")
         return self._volume(name) if name in self.machine.volumes else None
 
     async def create_overlay(self, name: str, *, backing: str, backing_format: str, capacity: int) -> None:
-        await self._call()
+        await self._call("create_overlay")
         if backing not in self.machine.volumes:
             raise HostError(f"no volume {backing}")
         self.machine.volumes.setdefault(name, MemoryVolume(capacity=capacity, backing=backing))
 
     async def upload(self, name: str, chunks: AsyncIterator[bytes], *, size: int | None) -> None:
-        await self._call()
+        await self._call("upload")
         if name in self.machine.volumes:
             return
         with self._uploading(name):
             content = b""
             async for chunk in chunks:
-                await self._call()
+                await self._call("upload")
                 content += chunk
                 if size is not None and len(content) > size:
                     raise HostError(f"more than the {size} bytes came")
             if size is not None and len(content) < size:
                 raise HostError(f"fewer than the {size} bytes came")
-            await self._call()
+            await self._call("upload")
             self.machine.volumes[name] = MemoryVolume(content)
 
     async def read(self, name: str, *, offset: int = 0, limit: int = 1 << 20) -> bytes:
-        await self._call()
+        await self._call("read")
         if name not in self.machine.volumes:
             raise HostError(f"no volume {name}")
         return self.machine.volumes[name].content[offset : offset + limit]
 
     async def delete_volume(self, name: str) -> None:
-        await self._call()
+        await self._call("delete_volume")
         self.machine.volumes.pop(name, None)
 
     async def reserve(self, reservation: Reservation) -> None:
-        await self._call()
+        await self._call("reserve")
         for mac, other in list(self.machine.reservations.items()):
             if other.ip == reservation.ip or other.hostname == reservation.hostname:
                 del self.machine.reservations[mac]
         self.machine.reservations[reservation.mac] = reservation
 
     async def release(self, mac: str) -> None:
-        await self._call()
+        await self._call("release")
         self.machine.reservations.pop(mac, None)
 
     async def reservations(self) -> list[Reservation]:
-        await self._call()
+        await self._call("reservations")
         return list(self.machine.reservations.values())
 
-    async def _call(self) -> None:
-        await asyncio.sleep(0)  # every call lets others run, as one to a real host does
+    async def _call(self, name: str) -> None:
+        # Every call lets others run, as one to a real host does.
+        await asyncio.sleep(self.machine.seconds)
         if self._on_lost is None:
             raise HostUnreachable("not connected")
+        if name in self.machine.fails:
+            raise HostError(f"internal error: {name} does not work today")
 
     def _set(self, uid: str, state: DomainState) -> None:
         self.machine.domains[uid].state = state

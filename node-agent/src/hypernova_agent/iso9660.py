@@ -1,7 +1,7 @@
 """A CD's file system in bytes: ISO 9660 (ECMA-119) with Rock Ridge for Unix and Joliet for Windows.
 
-Written here because a library that can edit any CD took 4 ms of CPU for the few files of a config drive, more than all
-else that an agent does for an Instance. The tests read what is written with that library.
+Written here because a library that can edit any CD takes 1.6 ms of CPU for the few files of a config drive, a seventh
+of all that an agent does for an Instance; this takes a fifth of it. The tests read what is written with that library.
 
 Sectors, of 2,048 bytes: 16 the descriptor of plain ISO 9660, 17 that of Joliet, 18 their end, 19 to 22 the path tables,
 23 what marks Rock Ridge, then a sector for each directory of either tree, then the files, which both trees share.
@@ -13,7 +13,6 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
-from pathlib import PurePosixPath
 
 SECTOR = 2048
 
@@ -35,7 +34,8 @@ _ROCK_RIDGE = (
 class _Entry:
     """A file or a directory, and where it is in each tree."""
 
-    path: PurePosixPath
+    path: tuple[str, ...]
+    """Its directories from the root on, and its name; empty of the root."""
     plain_name: bytes
     content: bytes | None = None
     """None of a directory."""
@@ -44,7 +44,7 @@ class _Entry:
 
     @property
     def joliet_name(self) -> bytes:
-        return self.path.name.encode("utf-16-be")
+        return self.path[-1].encode("utf-16-be")
 
     @property
     def size(self) -> int:
@@ -78,11 +78,11 @@ def image(label: str, files: Mapping[str, bytes]) -> bytes:
         put(_TABLES + 2 * joliet + 1, big)
         put(_JOLIET if joliet else _PLAIN, _descriptor(label, directories[0], end, len(little), joliet))
         for directory in directories:
-            children = [each for each in (*directories[1:], *entries) if each.path.parent == directory.path]
-            parent = next(each for each in directories if each.path == directory.path.parent)
+            children = [each for each in (*directories[1:], *entries) if each.path[:-1] == directory.path]
+            parent = next(each for each in directories if each.path == directory.path[:-1])
             records = b"".join(_records(directory, parent, children, joliet))
             if len(records) > SECTOR:
-                raise ValueError(f"too many files in /{directory.path}")
+                raise ValueError(f"too many files in /{'/'.join(directory.path)}")
             put(_sector(directory, joliet), records)
     put(_END, b"\xffCD001\x01")
     put(_MARK, _mark())
@@ -96,12 +96,12 @@ def _tree(files: Mapping[str, bytes]) -> tuple[list[_Entry], list[_Entry]]:
 
     The names of plain ISO 9660 (8.3, upper case) are for no reader of ours: a letter and a number do.
     """
-    paths = {parent for name in files for parent in PurePosixPath(name).parents}
-    ordered = sorted(paths, key=lambda path: (len(path.parts), path))
-    directories = [_Entry(path, b"D%d" % number if path.parts else b"\0") for number, path in enumerate(ordered)]
-    entries = [
-        _Entry(PurePosixPath(name), b"F%d.;1" % number, content) for number, (name, content) in enumerate(files.items())
-    ]
+    paths = [tuple(name.split("/")) for name in files]
+    parents = {path[:depth] for path in paths for depth in range(len(path))}
+    ordered = sorted(parents, key=lambda path: (len(path), path))
+    directories = [_Entry(path, b"D%d" % number if path else b"\0") for number, path in enumerate(ordered)]
+    contents = zip(paths, files.values(), strict=True)
+    entries = [_Entry(path, b"F%d.;1" % number, content) for number, (path, content) in enumerate(contents)]
     return directories, entries
 
 
@@ -110,7 +110,7 @@ def _sector(entry: _Entry, joliet: bool) -> int:
 
 
 def _name(entry: _Entry, joliet: bool) -> bytes:
-    return entry.joliet_name if joliet and entry.path.parts else entry.plain_name
+    return entry.joliet_name if joliet and entry.path else entry.plain_name
 
 
 def _both16(number: int) -> bytes:
@@ -133,7 +133,7 @@ def _record(entry: _Entry, name: bytes, joliet: bool, system_use: bytes = b"") -
 def _records(directory: _Entry, parent: _Entry, children: Sequence[_Entry], joliet: bool) -> Iterator[bytes]:
     """What stands in a directory: itself, its parent, its children by name."""
     itself = b"" if joliet else _unix(directory)
-    if not joliet and not directory.path.parts:
+    if not joliet and not directory.path:
         # Only the root says that there is Rock Ridge, and where its name is written: there is no room for it here.
         itself = b"SP\x07\x01\xbe\xef\0" + itself + b"CE\x1c\x01" + b"".join(map(_both32, (_MARK, 0, len(_mark()))))
     yield _record(directory, b"\0", joliet, itself)
@@ -151,7 +151,7 @@ def _unix(entry: _Entry) -> bytes:
 
 def _unix_name(entry: _Entry) -> bytes:
     """Rock Ridge's NM."""
-    name = entry.path.name.encode()
+    name = entry.path[-1].encode()
     return b"NM" + bytes([5 + len(name), 1, 0]) + name
 
 
@@ -168,7 +168,7 @@ def _path_table(directories: Sequence[_Entry], order: str, joliet: bool) -> byte
     for directory in directories:
         name = _name(directory, joliet)
         table += bytes([len(name), 0])
-        table += struct.pack(f"{order}IH", _sector(directory, joliet), numbers[directory.path.parent])
+        table += struct.pack(f"{order}IH", _sector(directory, joliet), numbers[directory.path[:-1]])
         table += name + (b"\0" if len(name) % 2 else b"")
     return table
 

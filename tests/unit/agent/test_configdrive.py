@@ -10,6 +10,7 @@ from typing import Any
 import pycdlib
 import pytest
 
+from hypernova_agent import iso9660
 from hypernova_agent.configdrive import LABEL, config_drive
 from support.golden import assert_golden
 from support.guests import OWNER, UID, a_guest, a_key_pair
@@ -91,3 +92,14 @@ def test_user_data_of_any_allowed_size_arrives_to_the_byte(size: int) -> None:
     found: dict[str, Any] = files(config_drive(OWNER, a_guest(user_data=user_data)))
     assert found["/user-data"] == user_data
     assert found.get("/openstack/latest/user_data", "") == user_data
+
+
+def test_more_files_than_a_directory_holds_are_refused() -> None:
+    with pytest.raises(ValueError, match="too many files in /latest"):
+        iso9660.image("big", {f"latest/file-{number}": b"" for number in range(30)})
+
+
+def test_files_of_more_than_a_sector_lie_one_after_the_other() -> None:
+    contents = {f"file-{size}": b"x" * size for size in (0, 1, 2048, 2049, 5000)}
+    found = files(iso9660.image("many", contents))
+    assert found == {f"/{name}": content.decode() for name, content in contents.items()}
