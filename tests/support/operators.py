@@ -14,18 +14,17 @@ from typing import Any
 from hack.devcluster import Cluster
 from hack.devcluster.install import NAMESPACE
 from hack.stack import program
-from hypernova_api.flavor import Flavor
-from hypernova_api.hypervisor import LEASE_PREFIX, Hypervisor
-from hypernova_api.image import Image
-from hypernova_api.instance import Instance
-from hypernova_api.keypair import KeyPair
+from hypernova_api.hypervisor import LEASE_PREFIX
+from hypernova_api.kinds import KINDS
 from hypernova_api.meta import HYPERVISOR_LABEL
 from hypernova_kube.client import Client
 from hypernova_kube.errors import AlreadyExists, NotFound
 from hypernova_kube.lease import Heartbeat
 from hypernova_kube.resources import EVENTS, LEASES, NODES, Object, Resource
+from hypernova_operator.cache.cache import NAMESPACES
 from support.builders import (
     a_flavor,
+    a_host_aggregate,
     a_hypervisor,
     a_hypervisor_status,
     a_node,
@@ -34,7 +33,7 @@ from support.builders import (
 )
 from support.waiting import eventually_async
 
-RESOURCES = {kind.kind: Resource.of(kind) for kind in (Flavor, Hypervisor, Image, Instance, KeyPair)} | {"Node": NODES}
+RESOURCES = {kind.kind: Resource.of(kind) for kind in KINDS} | {"Node": NODES, "Namespace": NAMESPACES}
 INSTANCES = RESOURCES["Instance"]
 HYPERVISORS = RESOURCES["Hypervisor"]
 LEADER = "hypernova-operator"
@@ -143,6 +142,8 @@ class Cloud:
         self.client = client
         self.namespace = namespace
         self._agents: list[FakeAgent] = []
+        self._everybodys: list[Object] = []
+        """Objects that are in no namespace."""
 
     async def prepare(self) -> None:
         """The catalog that builders' Instances name."""
@@ -151,7 +152,9 @@ class Cloud:
         await self.create(an_image(namespace=self.namespace))
 
     async def clear(self) -> None:
-        """Remove hosts and Instances, bound ones too."""
+        """Remove hosts and Instances, bound ones too, and what was said of hosts."""
+        for obj in self._everybodys:
+            await self.remove(obj)
         for agent in self._agents:
             await agent.remove()
         for instance in (await self.client.list(INSTANCES)).items:
@@ -179,7 +182,65 @@ class Cloud:
 
     async def create(self, obj: Object) -> Object:
         """As kubectl create."""
+        if obj["kind"] in ("AvailabilityZone", "HostAggregate"):
+            self._everybodys.append(obj)
         return await self.client.create(RESOURCES[obj["kind"]], obj)
+
+    async def edit(self, obj: Object, **spec: Any) -> Object:
+        """As kubectl edit: these fields of the spec, None to remove one."""
+        metadata = obj["metadata"]
+        resource = RESOURCES[obj["kind"]]
+        return await self.client.patch(resource, metadata["name"], {"spec": spec}, metadata.get("namespace", ""))
+
+    async def remove(self, obj: Object) -> None:
+        """As kubectl delete; of what is gone already, nothing is left to do."""
+        metadata = obj["metadata"]
+        with suppress(NotFound):
+            await self.client.delete(RESOURCES[obj["kind"]], metadata["name"], metadata.get("namespace", ""))
+
+    async def finish(self, name: str) -> None:
+        """Delete an Instance, and have its agent be done with it."""
+        await self.delete(name)
+        await self.client.patch(INSTANCES, name, {"metadata": {"finalizers": None}}, self.namespace)
+
+    async def says(self, obj: Object, type_: str, status: str, reason: str = "", seconds: float = 30) -> str:
+        """The message of an object's condition once it is so (for that reason)."""
+        metadata, last = obj["metadata"], []
+
+        async def check() -> str | None:
+            stored = await self.client.get(RESOURCES[obj["kind"]], metadata["name"], metadata.get("namespace", ""))
+            last[:] = [stored.get("status", {})]
+            for each in last[0].get("conditions", []):
+                if (each["type"], each["status"]) == (type_, status) and reason in ("", each["reason"]):
+                    return each["message"] or " "
+            return None
+
+        try:
+            return await eventually_async(check, f"{metadata['name']} to say {type_}={status} {reason}", seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; its status: {last}") from None
+
+    async def status(self, obj: Object, what: str, look: Callable[[Object], object], seconds: float = 30) -> Object:
+        """The status of an object of any kind once `look` at it is true."""
+        metadata, last = obj["metadata"], []
+
+        async def check() -> bool:
+            stored = await self.client.get(RESOURCES[obj["kind"]], metadata["name"], metadata.get("namespace", ""))
+            last[:] = [stored.get("status", {})]
+            return bool(last[0] and look(last[0]))
+
+        try:
+            await eventually_async(check, f"{metadata['name']} to be {what}", seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; its status: {last}") from None
+        return dict(last[0])
+
+    async def usable(self, hosts: int) -> None:
+        """Return once the operator has seen that so many hosts take Instances."""
+        every_host = a_host_aggregate(f"all-{uuid.uuid4().hex[:6]}", nodeSelector={})
+        await self.create(every_host)
+        await self.status(every_host, f"of {hosts} usable", lambda status: status["hosts"]["usable"] == hosts)
+        await self.remove(every_host)
 
     async def instance(self, name: str = "web-1", **parts: Any) -> Object:
         """Create an Instance."""
@@ -254,7 +315,7 @@ class Cloud:
         return totals
 
 
-_OURS = {"instances", "events", "flavors", "images", "keypairs", "hypervisors", "nodes"}
+_OURS = {resource.plural for kind, resource in RESOURCES.items() if kind != "Namespace"} | {"events"}
 
 
 def scheduled(status: Object) -> Object:

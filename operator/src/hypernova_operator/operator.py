@@ -94,7 +94,7 @@ class Operator:
         )
         placed = Placed(self.cache.instances.store)
         is_leader = self._elector.is_leader
-        self._statuses = Statuses(client, self.cache, self._ledger, placed, is_leader)
+        self._statuses = Statuses(client, self.cache, self._ledger, placed, is_leader, self._liveness.is_sure)
         self._drift = Drift(client, self.cache, self._ledger.table, placed, self._recorder, is_leader)
         self.cache.instances.store.subscribe(self._on_instance)
         for kind, kept in self._named_kinds():

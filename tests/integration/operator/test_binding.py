@@ -185,6 +185,7 @@ async def test_a_node_that_loses_its_label_takes_none_and_keeps_what_it_has(clou
     await cloud.instance("old")
     before = await cloud.bound("old")
     await host.label(hypervisor=False)
+    await cloud.usable(0)
     await cloud.instance("new")
     assert await cloud.refused("NoHostFits", "new", message="without the node label") == (
         "0/1 hosts fit: 1 without the node label compute.hypernova.dev/hypervisor=true"
@@ -215,6 +216,7 @@ async def test_what_the_administrator_closes_takes_none_until_it_is_opened(
 async def test_a_host_that_is_not_ready_takes_none_until_it_is(cloud: Cloud) -> None:
     host = await cloud.host()
     await host.report(a_hypervisor_status(ready=False))
+    await cloud.usable(0)
     await cloud.instance()
     await cloud.refused("NoHostFits", message=f"not ready, PoolInactive: {host.name}")
     await host.report(a_hypervisor_status())

@@ -53,3 +53,15 @@ def test_a_host_lives_from_a_renewal_until_its_duration_is_over() -> None:
     assert trouble() == "no heartbeat"
     liveness.look()
     assert trouble() == "no heartbeat"
+
+
+def test_of_an_agent_that_was_heard_of_once_nothing_is_sure_until_it_is_heard_again_or_stays_silent() -> None:
+    clock = Clock()
+    liveness = Liveness(Cache().hosts, clock)
+    assert liveness.is_sure()
+    liveness.on_change(Change(KEY, None, a_lease("1")))
+    assert not liveness.is_sure()
+    clock.now = 40
+    assert liveness.is_sure(), "it is dead"
+    liveness.on_change(Change(KEY, a_lease("1"), a_lease("2")))
+    assert liveness.is_sure(), "it lives"

@@ -41,6 +41,11 @@ class Liveness:
         for name in self._leases:
             self._judge(name)
 
+    def is_sure(self) -> bool:
+        """Whether each agent is known to live or not: who has just begun to watch takes them for silent at first."""
+        now = self._clock()
+        return all(self._observer.is_alive(name, now) or self._observer.is_dead(name, now) for name in self._leases)
+
     async def run(self) -> None:
         """Look every second, for ever."""
         while True:

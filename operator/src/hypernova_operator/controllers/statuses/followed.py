@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 
@@ -15,7 +16,7 @@ from hypernova_operator.cache import Cache, records
 from hypernova_operator.controllers.ledger import Ledger
 from hypernova_operator.controllers.placed import Placed
 from hypernova_operator.controllers.statuses import aggregates, groups, quotas, zones
-from hypernova_operator.controllers.statuses.writer import Kind, StatusWriter
+from hypernova_operator.controllers.statuses.writer import LOOK_SECONDS, Kind, StatusWriter
 from hypernova_operator.scheduler import Host
 
 
@@ -23,8 +24,25 @@ class Statuses:
     """The statuses of aggregates, zones, groups and quotas, following hosts and Instances."""
 
     def __init__(
-        self, client: Client, cache: Cache, ledger: Ledger, placed: Placed, is_leader: Callable[[], bool]
+        self,
+        client: Client,
+        cache: Cache,
+        ledger: Ledger,
+        placed: Placed,
+        is_leader: Callable[[], bool],
+        is_sure: Callable[[], bool],
     ) -> None:
+        """They are followed from now on, and written once `run()` has been called.
+
+        Args:
+            client: to write by.
+            cache: what is known.
+            ledger: what is claimed.
+            placed: who is where.
+            is_leader: whether to write at all.
+            is_sure: whether it is known of every host if it lives. Before that, all zones would seem to be gone.
+        """
+        self._is_sure = is_sure
         self._cache = cache
         self._ledger = ledger
         self._writer = StatusWriter(client, is_leader)
@@ -57,6 +75,8 @@ class Statuses:
 
     async def run(self) -> None:
         """As the leader; end it by cancelling."""
+        while not self._is_sure():
+            await asyncio.sleep(LOOK_SECONDS)
         for kind in (self._aggregates, self._zones, self._groups, self._quotas):
             for record in kind.kept.store:
                 self._writer.touch(kind, record.key)
