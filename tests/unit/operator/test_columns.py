@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from hypernova_operator.scheduler.columns import Columns
+from support.clouds import examples
 
 NAMES = st.sampled_from(("a", ("b", 1), 3))
 
@@ -77,5 +77,5 @@ class Table(RuleBasedStateMachine):
             assert self.columns.view(name).tolist() == cells
 
 
-Table.TestCase.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
+Table.TestCase.settings = examples(60, stateful_step_count=20)
 TestTable = Table.TestCase
