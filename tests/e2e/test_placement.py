@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hack.devcluster.install import NAMESPACE
 from support.builders import a_flavor, a_group, a_host_aggregate, a_quota, a_zone, an_instance
 from support.user import SECTOR, User
 from support.waiting import eventually
@@ -31,7 +30,7 @@ def explain(user: User, *arguments: str) -> subprocess.CompletedProcess[str]:
     """hypernova-operator explain, as an administrator types it."""
     kubeconfig = str(user.stack.cluster.kubeconfig)
     command = [sys.executable, "-m", "hypernova_operator", "explain", "--kubeconfig", kubeconfig, *arguments]
-    return subprocess.run([*command, "--namespace", NAMESPACE], capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
 def test_an_instance_runs_in_the_zone_it_asks_for_and_waits_for_one_that_is_not_there(user: User) -> None:
