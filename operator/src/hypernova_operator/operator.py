@@ -94,7 +94,7 @@ class Operator:
         )
         placed = Placed(self.cache.instances.store)
         is_leader = self._elector.is_leader
-        self._statuses = Statuses(client, self.cache, self._ledger, placed, is_leader, self._liveness.is_sure)
+        self._statuses = Statuses(client, self.cache, self._ledger, placed, is_leader)
         self._drift = Drift(client, self.cache, self._ledger.table, placed, self._recorder, is_leader)
         self.cache.instances.store.subscribe(self._on_instance)
         for kind, kept in self._named_kinds():
@@ -153,9 +153,14 @@ class Operator:
             await self._leases.synced.wait()
             for instance in self.cache.instances.store:
                 self._on_instance(instance.key, None, instance)
-            group.create_task(self._statuses.run(), name="statuses")
+            group.create_task(self._tell(), name="statuses")
             group.create_task(self._drift.run(), name="drift")
             await self._queue.run()
+
+    async def _tell(self) -> None:
+        # Before it is known who lives, all zones would seem to be gone.
+        await self._liveness.sure.wait()
+        await self._statuses.run()
 
     async def _elect(self) -> None:
         try:

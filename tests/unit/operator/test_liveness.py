@@ -58,10 +58,13 @@ def test_a_host_lives_from_a_renewal_until_its_duration_is_over() -> None:
 def test_of_an_agent_that_was_heard_of_once_nothing_is_sure_until_it_is_heard_again_or_stays_silent() -> None:
     clock = Clock()
     liveness = Liveness(Cache().hosts, clock)
-    assert liveness.is_sure()
+    assert liveness.sure.is_set()
     liveness.on_change(Change(KEY, None, a_lease("1")))
-    assert not liveness.is_sure()
+    liveness.look()
+    assert not liveness.sure.is_set()
     clock.now = 40
-    assert liveness.is_sure(), "it is dead"
+    liveness.look()
+    assert liveness.sure.is_set(), "it is dead"
     liveness.on_change(Change(KEY, a_lease("1"), a_lease("2")))
-    assert liveness.is_sure(), "it lives"
+    liveness.look()
+    assert liveness.sure.is_set(), "it lives"

@@ -23,6 +23,9 @@ class Liveness:
         self._clock = clock
         self._observer = LeaseObserver()
         self._leases: set[str] = set()
+        self.sure = asyncio.Event()
+        """Set while each agent is known to live or not: who has just begun to watch takes them for silent at first."""
+        self.sure.set()
 
     def on_change(self, change: Change) -> None:
         """Take a change of a Lease from the reflector."""
@@ -34,17 +37,14 @@ class Liveness:
         else:
             self._observer.observe(change.new, self._clock())
             self._leases.add(name)
-            self._judge(name)
+            if not self._judge(name):
+                self.sure.clear()
 
     def look(self) -> None:
         """Judge all Leases by the time it is now."""
-        for name in self._leases:
-            self._judge(name)
-
-    def is_sure(self) -> bool:
-        """Whether each agent is known to live or not: who has just begun to watch takes them for silent at first."""
-        now = self._clock()
-        return all(self._observer.is_alive(name, now) or self._observer.is_dead(name, now) for name in self._leases)
+        unsure = [name for name in self._leases if not self._judge(name)]
+        if not unsure:
+            self.sure.set()
 
     async def run(self) -> None:
         """Look every second, for ever."""
@@ -52,8 +52,12 @@ class Liveness:
             await asyncio.sleep(TICK_SECONDS)
             self.look()
 
-    def _judge(self, name: str) -> None:
-        self._hosts.set_alive(_node(name), self._observer.is_alive(name, self._clock()))
+    def _judge(self, name: str) -> bool:
+        """Tell whether it lives; returns whether that is sure."""
+        now = self._clock()
+        alive = self._observer.is_alive(name, now)
+        self._hosts.set_alive(_node(name), alive)
+        return alive or self._observer.is_dead(name, now)
 
 
 def _node(lease: str) -> str:

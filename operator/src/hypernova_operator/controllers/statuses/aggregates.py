@@ -99,7 +99,9 @@ def _kept_for_nobody(
     """What is wrong if aggregates together keep a host for none of those there are, in words; else empty."""
     if not admitted:
         return ""
-    for aggregates, host in {host.aggregates: host for host in reversed(members)}.items():
+    # One host for each combination of aggregates, which share them: the first by name.
+    for host in {tuple(map(id, host.aggregates)): host for host in reversed(members)}.values():
+        aggregates = host.aggregates
         others = [each.name for each in aggregates if getattr(each, side) is not None and each.name != name]
         if others and not any(admits(aggregates) for admits in admitted):
             return (

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from hypernova_api.meta import Model
+from hypernova_kube.backoff import Backoff
 from hypernova_kube.client import Client
-from hypernova_kube.errors import Conflict, KubeError, NotFound
-from hypernova_kube.process.logs import get_logger
+from hypernova_kube.errors import Conflict, NotFound
+from hypernova_kube.queue import WorkQueue
 from hypernova_kube.resources import Key
 from hypernova_operator.cache import Kept
 from hypernova_operator.controllers.writes import WRITE_SECONDS
 
-log = get_logger(__name__)
-
 LOOK_SECONDS = 2.0
-"""How often statuses follow what they are about."""
+"""How late statuses follow what they are about: what changes on and on is written this often, and not more."""
 
 WRITE_PAUSE_SECONDS = 0.05
 """Between two writes: a cloud with a thousand aggregates, all of them in motion, must not keep the API server busy."""
@@ -53,55 +52,58 @@ class StatusWriter:
     def __init__(
         self,
         client: Client,
+        kinds: Iterable[Kind],
         is_leader: Callable[[], bool],
         *,
         wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._client = client
+        self._kinds = {kind.kept.resource.plural: kind for kind in kinds}
         self._is_leader = is_leader
         self._wall_clock = wall_clock
-        self._touched: dict[tuple[str, Key], Kind] = {}
+        self._queue: WorkQueue[tuple[str, Key]] = WorkQueue(
+            self.reconcile, workers=1, backoff=Backoff(base=1.0, cap=60.0), name="statuses", metrics=client.metrics
+        )
 
-    def touch(self, kind: Kind, key: Key) -> None:
+    def touch(self, kept: Kept[Any], key: Key) -> None:
         """What the object's status says may not be so any more."""
-        self._touched[kind.kept.resource.plural, key] = kind
+        # A standby queues nothing: when it comes to lead, it looks at all.
+        if self._is_leader():
+            self._queue.add((kept.resource.plural, key), LOOK_SECONDS)
 
     async def run(self) -> None:
-        """For ever; end it by cancelling."""
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            await self.write()
+        """As the leader; end it by cancelling."""
+        for kind in self._kinds.values():
+            for record in kind.kept.store:
+                self.touch(kind.kept, record.key)
+        await self._queue.run()
 
-    async def write(self) -> None:
-        """All that has been touched. What can't be written stays touched."""
-        touched, self._touched = self._touched, {}
-        for (_, key), kind in touched.items():
-            try:
-                written = await self._write(kind, key)
-            except (KubeError, TimeoutError) as error:
-                self.touch(kind, key)
-                log.warning("status not written", resource=kind.kept.resource.plural, key=key, error=error)
-                written = True
-            # Reckoning may take a millisecond each, too: who is to be bound must not wait for all of it.
-            await asyncio.sleep(WRITE_PAUSE_SECONDS if written else 0)
+    async def reconcile(self, item: tuple[str, Key]) -> float | None:
+        """Write one status if it says something new; for a work queue.
 
-    async def _write(self, kind: Kind, key: Key) -> bool:
-        """Write one status if it says something new; whether anything was asked of the API server."""
+        Returns:
+            Seconds after which to look again, if somebody else has written meanwhile.
+
+        Raises:
+            KubeError, TimeoutError: try again later.
+        """
+        plural, key = item
+        kind = self._kinds[plural]
         record: Told | None = kind.kept.store.get(key)
         if record is None or not self._is_leader():
-            return False
+            return None
         status = kind.status(record, self._wall_clock())
         if status == record.status:
-            return False
+            return None
         patch = {"metadata": {"resourceVersion": str(record.version)}, "status": status.to_wire()}
         try:
             async with asyncio.timeout(WRITE_SECONDS):
                 resource = kind.kept.resource
                 stored = await self._client.patch(resource, key.name, patch, key.namespace, subresource="status")
         except Conflict:
-            self.touch(kind, key)  # the watch brings what we have not seen
+            return LOOK_SECONDS  # by then the watch has brought what we have not seen
         except NotFound:
-            pass  # the watch tells
-        else:
-            kind.kept.put(stored)
-        return True
+            return None  # the watch tells
+        kind.kept.put(stored)
+        await asyncio.sleep(WRITE_PAUSE_SECONDS)
+        return None
