@@ -37,6 +37,7 @@ OPERATORS = [
     (">=", "10", ["10"], True),
     (">=", "10", ["9.999999999999999"], False),
     (">=", "10", [], False),
+    (">", "999999999999999", ["1" + "0" * 30], True),
     (">=", "0", ["many"], False),
     (">=", "0", ["inf"], False),
     ("<", "0", ["nan", "1_0", "1e3", " -1", ""], False),
@@ -59,7 +60,7 @@ def test_operators(operator: str, asked: str, values: list[str], expected: bool)
     assert holds(Requirement("key", operator, tuple(asked.split())), frozenset(values)) is expected
 
 
-NUMBERS = st.from_regex(r"[+-]?[0-9]{1,15}([.][0-9]{1,15})?", fullmatch=True).filter(str.isascii)
+NUMBERS = st.from_regex(r"[+-]?[0-9]{1,15}([.][0-9]{1,15})?", fullmatch=True)
 SMALL_NUMBERS = st.sampled_from(["0", "-0", "1", "+1", "1.0", "-1", "2", "10", "9"])
 WORDS = st.sampled_from(["ssd", "hdd", "nvme"])
 

@@ -13,8 +13,8 @@ from hypernova_operator.scheduler.filters.base import Filter, Wish, all_of, miss
 from hypernova_operator.scheduler.request import Request, Requirement
 from hypernova_operator.scheduler.table import HostTable, Mask
 
-_NUMBER = re.compile(r"[+-]?[0-9]{1,15}([.][0-9]{1,15})?")
-"""As hypernova_api.flavor demands of what is asked for. A host's value that is no number is neither less nor more."""
+_NUMBER = re.compile(r"[+-]?[0-9]+([.][0-9]+)?")
+"""What is written otherwise (`1e3`, `inf`, `10 GB`) is no number, and so neither less nor more than any."""
 
 _COMPARISONS: dict[str, Callable[[Decimal, Decimal], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
 
