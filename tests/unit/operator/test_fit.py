@@ -270,13 +270,13 @@ DEVICES = {
     "a device elsewhere won't do where it must be near": Case(
         dedicated(8, devices=(wants(near=True), wants("nic"))),
         numa(*TWO_CELLS, devices=(gpu(1, 1), gpu(2, 0, "nic"))),
-        Misfit("can't give 1 gpu in its NUMA cells"),
+        Misfit("can't give 1 gpu in the guest's NUMA cells"),
         held(4, cell=1),
     ),
     "a device whose cell is not known is near to none": Case(
         a_want(devices=(wants(near=True),)),
         sharing(*TWO_CELLS, devices=(gpu(1, None),)),
-        Misfit("can't give 1 gpu in its NUMA cells"),
+        Misfit("can't give 1 gpu in the guest's NUMA cells"),
     ),
     "near devices may be spread over the guest's cells": Case(
         a_want(2, 2 * GI, cells=2, devices=(wants(count=2, near=True),)),
@@ -291,7 +291,7 @@ DEVICES = {
     "kinds of near devices that are nowhere together are told together": Case(
         a_want(devices=(wants(near=True), wants("nic", near=True))),
         sharing(*TWO_CELLS, devices=(gpu(1, 0), gpu(2, 1, "nic"))),
-        Misfit("can't give 1 gpu and 1 nic in its NUMA cells"),
+        Misfit("can't give 1 gpu and 1 nic in the guest's NUMA cells"),
     ),
     "the cell with just enough devices is chosen": Case(
         a_want(devices=(wants(near=True),)),
@@ -301,7 +301,7 @@ DEVICES = {
     "near devices that are free are no use when their cell is full": Case(
         a_want(1, 2 * GI, devices=(wants(near=True),)),
         sharing(*TWO_CELLS, devices=(gpu(1, 0),)),
-        Misfit("can't give 1 gpu in its NUMA cells"),
+        Misfit("can't give 1 gpu in the guest's NUMA cells"),
         Allocation((floating(0, 0, memory=7 * GI),)),
     ),
 }

@@ -50,9 +50,8 @@ def fit(host: Host, taken: Taken, want: Request) -> Allocation | Misfit:
             return Misfit(f"can't fit {_in_words(want, number, share)}")
         chosen = choose(found, number, want.devices, free)
         if not chosen:
-            return Misfit(
-                f"can't give {_devices([device for device in want.devices if device.near])} in its NUMA cells"
-            )
+            near = [device for device in want.devices if device.near]
+            return Misfit(f"can't give {_devices(near)} in the guest's NUMA cells")
     devices = _pick(free, want.devices, {offer.cell for offer in chosen})
     if devices is None:
         return Misfit(f"can't give {_devices(want.devices)}")
