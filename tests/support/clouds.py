@@ -220,7 +220,7 @@ _REQUIREMENTS = [
 ]
 _SOME_NAMES = [frozenset(names) for names in _some_of(*NAMES)[1:11]]
 _WANTS = [DeviceWant(alias, count, near) for alias in ALIASES for count in (1, 2) for near in (False, True)]
-_WANTED: Choices = {
+WANTED: Choices = {
     "namespace_labels": _LABELS,
     "confined_to": _CONFINED,
     "image": IMAGES,
@@ -259,14 +259,14 @@ def _request(size: tuple[int, int, int], fields: dict[str, Any]) -> Request:
 
 
 @st.composite
-def requests(draw: st.DrawFn, choices: Choices = _WANTED) -> Request:
+def requests(draw: st.DrawFn, choices: Choices = WANTED) -> Request:
     """What some Instance wants."""
     return _request(draw(st.sampled_from(_SIZES)), _drawn(draw, choices))
 
 
 PROBES = [
     *(_request(size, {}) for size in _SIZES),
-    *(_request(_SIZES[1], {field: value}) for field, values in _WANTED.items() for value in values[:6]),
+    *(_request(_SIZES[1], {field: value}) for field, values in WANTED.items() for value in values[:6]),
 ]
 
 
