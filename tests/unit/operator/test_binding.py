@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -13,14 +14,27 @@ import pytest
 from hypernova_api.meta import FINALIZER
 from hypernova_kube.errors import Forbidden, Unreachable
 from hypernova_kube.resources import Key, Object
-from hypernova_operator.cache import Cache
+from hypernova_operator.cache import Cache, records
 from hypernova_operator.controllers.binding import LOOK_AGAIN_SECONDS, RETELL_SECONDS, Binder
 from hypernova_operator.controllers.ledger import Ledger
 from hypernova_operator.controllers.waiting import Waiting
 from hypernova_operator.controllers.writes import INSTANCES, InstanceWrites
 from hypernova_operator.metrics import Metrics
 from hypernova_operator.scheduler import Resources
-from support.builders import a_flavor, a_hypervisor, a_hypervisor_status, a_node, an_image, an_instance, stored
+from support.builders import (
+    a_flavor,
+    a_group,
+    a_host_aggregate,
+    a_hypervisor,
+    a_hypervisor_status,
+    a_node,
+    a_quota,
+    a_zone,
+    an_image,
+    an_instance,
+    stored,
+)
+from support.caches import sees
 from support.fake_api import FakeApi, Trouble
 from support.virtual_time import now, virtual_time
 
@@ -50,13 +64,14 @@ class World:
         self.events = Events()
         self.ledger = Ledger(self.cache, lambda: self.woken.extend(self.waiting.for_room()))
         writes: Any = InstanceWrites(self.api.client(trouble), self.cache, lambda: self.leads)
+        self.metrics = Metrics()
         self.binder = Binder(
             self.cache,
             self.ledger,
             self.waiting,
             writes,
             self.events,
-            Metrics(),
+            self.metrics,
             self.woken.append,
             clock=now,
             wall_clock=lambda: datetime(2026, 11, 21, tzinfo=UTC),
@@ -344,3 +359,197 @@ async def test_a_host_is_given_away_only_after_the_end_of_the_claim() -> None:
     world.cache.instances.remove(world.stored())
     assert world.ledger.table.claimed("node-a") == Resources()
     assert not world.ledger.addresses.release(world.stored()["metadata"]["uid"])
+
+
+def scheduled(world: World, key: Key) -> tuple[str, str]:
+    condition = next(each for each in world.status(key)["conditions"] if each["type"] == "Scheduled")
+    return condition["reason"], condition["message"]
+
+
+async def bind_all(world: World, *keys: Key) -> list[str]:
+    """Where each is after one look at each."""
+    for key in keys:
+        await world.binder.reconcile(key)
+    return [world.status(key).get("nodeName", "") for key in keys]
+
+
+@virtual_time
+async def test_members_of_a_group_that_come_at_once_are_apart_before_anything_is_written() -> None:
+    world = World(lambda verb: Trouble(before=1.0), vcpus=8)
+    world.add_host("node-b", vcpus=8)
+    sees(world.cache, a_group())
+    keys = [world.create(f"web-{number}", scheduling={"group": "web"}) for number in range(4)]
+    await asyncio.gather(*(world.binder.reconcile(key) for key in keys))
+    assert sorted(world.status(key).get("nodeName", "") for key in keys) == ["", "", "node-a", "node-b"]
+
+
+@virtual_time
+async def test_a_quota_is_not_overdrawn_by_many_who_come_at_once() -> None:
+    world = World(lambda verb: Trouble(before=1.0), vcpus=100)
+    sees(world.cache, a_quota(hard={"instances": 7}))
+    keys = [world.create(f"web-{number}") for number in range(20)]
+    await asyncio.gather(*(world.binder.reconcile(key) for key in keys))
+    assert [bool(world.status(key).get("nodeName")) for key in keys].count(True) == 7
+    assert scheduled(world, keys[19]) == (
+        "QuotaExceeded",
+        "ComputeQuota default/limits allows 7 instances, 7 are used and this one needs 1; delete some or ask for more",
+    )
+
+
+@virtual_time
+async def test_what_is_given_back_to_a_quota_goes_to_who_waits_for_it() -> None:
+    world = World(vcpus=8)
+    sees(world.cache, a_quota(hard={"instances": 1}))
+    first, second = world.create("web-1"), world.create("web-2")
+    assert await bind_all(world, first, second) == ["node-a", ""]
+    world.woken.clear()
+    world.cache.instances.remove(world.stored(first))
+    assert world.woken == [second]
+    assert await bind_all(world, second) == ["node-a"]
+
+
+@virtual_time
+async def test_a_larger_quota_wakes_who_waits_for_it() -> None:
+    world = World(vcpus=8)
+    sees(world.cache, a_quota(hard={"instances": 0}))
+    await world.binder.reconcile(world.create())
+    world.woken.clear()
+    sees(world.cache, a_quota(hard={"instances": 1}))
+    assert world.woken == [WEB]
+
+
+@virtual_time
+async def test_a_bind_that_came_to_nothing_is_given_back_to_the_quota() -> None:
+    world = World(once(Trouble(refused=Unreachable("no route"))), vcpus=8)
+    sees(world.cache, a_quota(hard={"instances": 1}))
+    first, second = world.create("web-1"), world.create("web-2")
+    with pytest.raises(Unreachable):
+        await world.binder.reconcile(first)
+    assert await bind_all(world, second, first) == ["", "node-a"], "until it is known what happened, it counts"
+
+
+@virtual_time
+async def test_one_that_must_be_apart_from_another_waits_for_no_write_of_it() -> None:
+    world = World(lambda verb: Trouble(before=1.0), vcpus=8)
+    world.add_host("node-b", vcpus=8)
+    db, web = world.create("db"), world.create("web-1", scheduling={"differentHostFrom": ["db"]})
+    await asyncio.gather(world.binder.reconcile(db), world.binder.reconcile(web))
+    assert world.status(db)["nodeName"] != world.status(web)["nodeName"]
+
+
+@virtual_time
+async def test_after_a_restart_everything_that_was_given_away_is_known() -> None:
+    before = World(vcpus=8)
+    cells = [{"id": 0, "cores": ["0", "1", "2", "3"], "memory": "8Gi"}]
+    status = a_hypervisor_status(vcpus=8, cells=cells)
+    pinned = a_flavor("pinned", rootDisk="0", cpu={"policy": "Dedicated"})
+    host = a_hypervisor(status=status, dedicatedCpus="2-3")
+    sees(before.cache, pinned, a_group(policy="Affinity"), host)
+    spec = {"flavor": "pinned", "scheduling": {"group": "web"}}
+    keys = [before.create(f"web-{number}", **spec) for number in range(2)]
+    await bind_all(before, *keys)
+    claims = [before.ledger.table.claim_of(before.stored(key)["metadata"]["uid"]) for key in keys]
+    assert sorted(cpu for claim in claims if claim for cell in claim.allocation.cells for cpu in cell.cpus) == [2, 3]
+
+    after = World(vcpus=8)
+    after.api = before.api
+    for key in keys:
+        after.see(key)
+    assert [after.ledger.table.claim_of(after.stored(key)["metadata"]["uid"]) for key in keys] == claims
+    assert after.ledger.table.members("default/web") == {"node-a": 2}
+    assert after.ledger.quotas.used(records.compute_quota(stored(a_quota()))).total.instances == 2
+
+
+@virtual_time
+async def test_how_an_instance_was_placed_is_told_with_it() -> None:
+    world = World(vcpus=8)
+    world.add_host("node-b", vcpus=4)
+    world.add_host("node-c", maintenance=True)
+    sees(world.cache, a_zone(), a_host_aggregate(nodeSelector={}, availabilityZone="az1"))
+    await world.binder.reconcile(world.create(availabilityZone="az1"))
+    status = world.status()
+    assert status["availabilityZone"] == "az1"
+    placement = status["placement"]
+    assert placement["time"] == "2026-11-21T00:00:00Z"
+    assert (placement["hostsConsidered"], placement["hostsPassed"]) == (3, 2)
+    assert [each["nodeName"] for each in placement["candidates"]] == ["node-a", "node-b"]
+    assert placement["overcommit"] == {"cpu": 1, "memory": 1, "disk": 1}
+
+
+@virtual_time
+async def test_what_filters_rule_out_is_counted() -> None:
+    world = World(vcpus=0)
+    world.add_host("node-b", maintenance=True)
+    await world.binder.reconcile(world.create())
+    counted = {
+        sample.labels["filter"]: sample.value
+        for metric in world.metrics.filtered_hosts.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_total")
+    }
+    assert counted == {"EnoughVcpus": 1, "NotInMaintenance": 1}
+
+
+async def phases(world: World, *phases: str) -> None:
+    for phase in phases:
+        world.api.put(INSTANCES, world.stored() | {"status": world.status() | {"phase": phase}})
+        world.see()
+
+
+@virtual_time
+async def test_builds_count_while_they_last_and_failures_until_one_succeeds() -> None:
+    world = World(vcpus=8)
+    await world.binder.reconcile(world.create())
+    table = world.ledger.table
+    row = table.row("node-a")
+    assert row is not None
+    assert (table.builds[row], table.failures[row]) == (1, 0)
+    await phases(world, "Failed")
+    assert (table.builds[row], table.failures[row]) == (0, 1)
+    await phases(world, "Building", "Failed")
+    assert table.failures[row] == 2
+    await phases(world, "Building", "Running")
+    assert (table.builds[row], table.failures[row]) == (0, 0)
+    await phases(world, "Failed")
+    assert table.failures[row] == 0, "that was no build"
+    await phases(world, "Running")
+    assert (table.builds[row], table.instances[row]) == (0, 1)
+
+
+@virtual_time
+async def test_the_end_of_a_build_makes_room_where_builds_are_limited() -> None:
+    world = World(vcpus=8)
+    sees(world.cache, a_host_aggregate(maxBuildsPerHost=1))
+    first, second = world.create("web-1"), world.create("web-2")
+    assert await bind_all(world, first, second) == ["node-a", ""]
+    world.woken.clear()
+    await phases(world, "Running")
+    assert world.woken == [second]
+    assert await bind_all(world, second) == ["node-a"]
+
+
+@virtual_time
+async def test_room_is_kept_for_the_case_that_a_host_fails() -> None:
+    world = World(vcpus=2)
+    world.add_host("node-b", vcpus=2)
+    sees(world.cache, a_host_aggregate(nodeSelector={}, reserve={"hosts": 1}))
+    keys = [world.create(f"web-{number}") for number in range(3)]
+    places = await bind_all(world, *keys)
+    assert [bool(place) for place in places] == [True, True, False]
+    assert "HostAggregate rack-1" in scheduled(world, keys[2])[1]
+    world.woken.clear()
+    sees(world.cache, a_host_aggregate(nodeSelector={}))
+    assert keys[2] in world.woken
+    assert await bind_all(world, keys[2]) != [""]
+
+
+@virtual_time
+async def test_the_next_in_line_gets_its_turn_when_the_first_now_wants_something_else() -> None:
+    world = World(vcpus=0)
+    apart = world.create("apart", scheduling={"differentHostFrom": ["db"]})
+    plain = world.create("plain")
+    await bind_all(world, apart, plain)
+    sees(world.cache, an_instance("db", status={"nodeName": "node-a"}))
+    world.woken.clear()
+    await world.binder.reconcile(apart)
+    assert world.woken == [plain]
