@@ -144,7 +144,7 @@ async def test_the_node_has_a_hypervisor_and_a_lease(node: Node) -> None:
     assert ready_of(hypervisor)["status"] == "True"
     assert hypervisor["status"]["domainType"] == "qemu"
     assert hypervisor["status"]["capacity"]["vcpus"] >= 1
-    assert hypervisor["spec"] == {"maintenance": False, "overcommit": {"cpu": 64, "disk": 1, "memory": 1}}
+    assert hypervisor["spec"] == {"maintenance": False, "dedicatedCpus": "", "overcommit": {"cpu": 64}}
     lease = await node.client.get(LEASES, f"hypervisor-{node.name}", NAMESPACE)
     assert lease["spec"]["holderIdentity"] == node.name
     assert lease["spec"]["leaseDurationSeconds"] == 40
