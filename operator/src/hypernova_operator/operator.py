@@ -189,7 +189,7 @@ class Operator:
     def _on_instance(self, key: Key, old: Instance | None, new: Instance | None) -> None:
         if new is None or not new.node:
             self._wake(key)
-        if (old.node if old else "") != (new.node if new else ""):
+        if old is None or new is None or old.node != new.node:
             self._wake_for_named("Instance", key, old, new)
 
     def _wake_for_named(self, kind: Kind, key: Key, _old: object, _new: object) -> None:
