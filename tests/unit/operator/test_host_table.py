@@ -6,11 +6,13 @@ from collections import Counter
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from hypernova_operator.scheduler import (
+    Aggregate,
     AllocatedCell,
     Allocation,
     Cell,
@@ -179,6 +181,11 @@ def test_nonsense_of_a_host_overflows_nothing() -> None:
     assert table.memory_free[0] < 0
 
 
+def in_fast_aggregates(aggregates: tuple[Aggregate, ...]) -> bool:
+    """Something about what a host is in."""
+    return any("10" in aggregate.metadata.get("speed", ()) for aggregate in aggregates)
+
+
 class Books(RuleBasedStateMachine):
     """The table beside a cloud that keeps nothing but what it was told."""
 
@@ -192,6 +199,14 @@ class Books(RuleBasedStateMachine):
     def host_comes_or_changes(self, host: Host) -> None:
         self.table.put(host)
         self.cloud.hosts[host.name] = host
+
+    @rule(name=st.sampled_from(NAMES))
+    def its_aggregates_are_read_anew(self, name: str) -> None:
+        """Equal to what they were, and not the same objects."""
+        if host := self.cloud.hosts.get(name):
+            self.host_comes_or_changes(
+                replace(host, aggregates=tuple(replace(aggregate) for aggregate in host.aggregates))
+            )
 
     @rule(name=st.sampled_from(NAMES))
     def host_goes(self, name: str) -> None:
@@ -266,6 +281,8 @@ class Books(RuleBasedStateMachine):
             }
             assert {name: getattr(table, name)[row] for name in said} == said
             assert [bool(table.where(rack)[row]) for rack in self.racks] == [rack(host) for rack in self.racks]
+            assert table.where_aggregates(in_fast_aggregates)[row] == in_fast_aggregates(host.aggregates)
+            assert table.aggregates_of(np.arange(len(table)) == row) == [host.aggregates]
             multipliers = table.multipliers("freeMemory", 7.0)
             of_row = multipliers if isinstance(multipliers, float) else multipliers[row]
             assert of_row == host.multipliers.get("freeMemory", 7.0)

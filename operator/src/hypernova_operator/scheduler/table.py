@@ -28,8 +28,8 @@ Scores = npt.NDArray[np.float64]
 Predicate = Callable[[Host], bool]
 """Something that is true of a host or not, whatever is claimed of it. Hashable: equal ones are asked once."""
 
-_LIMIT = 2**62
-"""What a row holds at most: nonsense reported by a host must not overflow it."""
+_LIMIT = 2**60
+"""What a row holds at most: nonsense reported by a host must overflow neither it nor a sum of a few."""
 
 _KEPT_COLUMNS = 256
 """Columns made for requests (a label, a zone, an image) that are kept for the next one; the longest unused goes."""
