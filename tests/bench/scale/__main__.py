@@ -188,7 +188,8 @@ class Bench:
             try:
                 for resource in (NODES, HYPERVISORS, LEASES, INSTANCES):
                     await self._client.list_metadata(resource)
-            except ServerError:  # it waits 3 s for its cache, and refuses then
+            except ServerError:  # it has waited 3 s for its cache
+                await asyncio.sleep(1)
                 return False
             return True
 
