@@ -296,9 +296,9 @@ class Cloud:
 
         await eventually_async(check, f"{name} to be gone", seconds)
 
-    async def events(self, reason: str) -> list[Object]:
-        """Events of that reason about Instances of the namespace."""
-        events = (await self.client.list(EVENTS, namespace=self.namespace)).items
+    async def events(self, reason: str, namespace: str = "") -> list[Object]:
+        """Events of that reason about what is in the namespace; those of cluster-scoped objects are in `default`."""
+        events = (await self.client.list(EVENTS, namespace=namespace or self.namespace)).items
         return [event for event in events if event["reason"] == reason]
 
     async def writes(self) -> dict[str, float]:

@@ -26,6 +26,7 @@ from hypernova_operator.cache.sweep import Sweeper
 from hypernova_operator.controllers.binding import Binder
 from hypernova_operator.controllers.drift import Drift
 from hypernova_operator.controllers.ledger import Ledger
+from hypernova_operator.controllers.nonsense import Nonsense
 from hypernova_operator.controllers.placed import Placed
 from hypernova_operator.controllers.statuses.followed import Statuses
 from hypernova_operator.controllers.waiting import Kind, Named, Waiting
@@ -95,6 +96,7 @@ class Operator:
         placed = Placed(self.cache.instances.store)
         is_leader = self._elector.is_leader
         self._statuses = Statuses(client, self.cache, self._ledger, placed, is_leader)
+        self._nonsense = Nonsense(self.cache, self._recorder, is_leader)
         self._drift = Drift(client, self.cache, self._ledger.table, placed, self._recorder, is_leader)
         self.cache.instances.store.subscribe(self._on_instance)
         for kind, kept in self._named_kinds():
@@ -153,6 +155,7 @@ class Operator:
             await self._leases.synced.wait()
             for instance in self.cache.instances.store:
                 self._on_instance(instance.key, None, instance)
+            self._nonsense.tell_all()
             group.create_task(self._tell(), name="statuses")
             group.create_task(self._drift.run(), name="drift")
             await self._queue.run()

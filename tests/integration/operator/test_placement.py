@@ -204,6 +204,8 @@ async def test_a_host_whose_agent_reports_nonsense_is_not_used_until_it_makes_se
     await cloud.usable(0)
     await cloud.instance()
     await cloud.refused("NoHostFits", message="reports impossible facts (CPU 3 twice)")
+    events = await eventually_async(lambda: cloud.events("ImpossibleFacts", "default"), "an Event on the Hypervisor")
+    assert host.name in [event["involvedObject"]["name"] for event in events]
     await host.report(a_hypervisor_status(cells=[a_cell(0), a_cell(1)]))
     await cloud.bound()
 

@@ -11,11 +11,12 @@ from hypernova_api.network import DEFAULT_NETWORK
 from hypernova_kube.errors import ApiError
 from hypernova_kube.events import EventRecorder
 from hypernova_kube.process.logs import get_logger
-from hypernova_kube.resources import Key, Object
+from hypernova_kube.resources import Key
 from hypernova_operator.addresses import NoAddressFree
 from hypernova_operator.cache import Cache
 from hypernova_operator.cache.records import Instance
 from hypernova_operator.controllers import patches
+from hypernova_operator.controllers.involved import involved
 from hypernova_operator.controllers.ledger import Ledger, charge_of
 from hypernova_operator.controllers.patches import Decision
 from hypernova_operator.controllers.resolve import Unmet, named, resolve
@@ -135,7 +136,7 @@ class Binder:
             written = await self._writes.write(key, patch, "status")
         except ApiError as error:
             message = f"not bound to node {host}, tried again in a while: {error}"
-            self._recorder.warning(_involved(instance), "BindFailed", message)
+            self._recorder.warning(involved(INSTANCES, instance), "BindFailed", message)
             raise
         if written:
             self._metrics.binds.inc()
@@ -161,7 +162,7 @@ class Binder:
             return None
         self._told_at[key] = now
         self._metrics.refusals.labels(why.reason).inc()
-        self._recorder.warning(_involved(instance), why.reason, why.message)
+        self._recorder.warning(involved(INSTANCES, instance), why.reason, why.message)
         log.info("not bound", instance=key, reason=why.reason, message=why.message)
         return again
 
@@ -170,14 +171,3 @@ class Binder:
         self._told_at.pop(key, None)
         for other in self._waiting.leave(key):
             self._wake(other)
-
-
-def _involved(instance: Instance) -> Object:
-    """What an Event refers to."""
-    metadata = {
-        "namespace": instance.key.namespace,
-        "name": instance.key.name,
-        "uid": instance.uid,
-        "resourceVersion": str(instance.version),
-    }
-    return {"apiVersion": INSTANCES.api_version, "kind": INSTANCES.kind, "metadata": metadata}

@@ -11,7 +11,7 @@ from hypernova_operator.addresses import Addresses, Assignment
 from hypernova_operator.cache import Cache
 from hypernova_operator.cache.records import Amount, AvailabilityZone, HostAggregate, Instance
 from hypernova_operator.controllers.quotas import Charge, Quotas
-from hypernova_operator.scheduler import NOTHING, Claim, Host, HostTable, Placement, Request, Reserve
+from hypernova_operator.scheduler import NO_LIMIT, NOTHING, Claim, Host, HostTable, Placement, Request, Reserve
 from hypernova_operator.scheduler.headroom import InAggregate, InZone
 from hypernova_operator.scheduler.table import Predicate
 
@@ -105,7 +105,9 @@ class Ledger:
             self.table.failed(new.node)
         elif (old.building or old.failed) and not (new.building or new.failed):
             self.table.succeeded(new.node)
-        if old.building and not new.building:
+        row = self.table.row(new.node)
+        limited = row is not None and self.table.at(row).max_builds != NO_LIMIT
+        if limited and old.building and not new.building:
             self._on_room()
 
 

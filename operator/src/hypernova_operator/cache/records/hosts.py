@@ -67,6 +67,8 @@ class Hypervisor:
     """Its own ratios."""
     trouble: str
     """Why it can't be used, in a few words; empty when it can."""
+    sane: bool = True
+    """Whether what its agent reports can be true."""
     allocatable: Resources = NOTHING
     """What Instances may claim before overcommit: shared CPUs, ordinary memory, disk."""
     architecture: str = ""
@@ -133,7 +135,7 @@ def hypervisor(obj: Object) -> Hypervisor:
         fault = error.errors()[0]
         wrong = f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
     if wrong:
-        return Hypervisor(*identity(metadata), *told, f"reports impossible facts ({wrong})")
+        return Hypervisor(*identity(metadata), *told, f"reports impossible facts ({wrong})", sane=False)
     cells = tuple(sorted(map(_cell, status.cells), key=lambda cell: cell.id))
     there = {cpu for cell in cells for core in cell.cores for cpu in core}
     return Hypervisor(
