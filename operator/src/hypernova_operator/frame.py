@@ -1,8 +1,8 @@
 """The operator's frame, which is kopf: it logs in, watches, and stops on signals. Nothing else of ours imports kopf.
 
 Its handlers only put what was seen into the cache. None of the handlers that write to objects (create, update, delete,
-timers, daemons) is used, nor indexes: with many objects they cost too much, and reconciling is ours. Instances are not
-watched here: each of their many events would cost kopf 0.5 ms, so `cache.reflected` follows them.
+timers, daemons) is used, nor indexes: with many objects they cost too much, and reconciling is ours. Kinds with many
+objects are not watched here: each event would cost kopf 0.5 ms, so `cache.reflected` follows them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Frame:
         self._log_in = log_in
         kopf.on.login(registry=self._registry)(self._login)
         kopf.on.cleanup(registry=self._registry)(_stopper(on_stop))
-        for kept in cache.framed:
+        for kept in cache.few:
             resource = kept.resource
             watch = kopf.on.event(resource.group, resource.version, resource.plural, registry=self._registry)
             watch(_observer(kept, on_replay))

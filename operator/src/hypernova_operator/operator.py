@@ -72,7 +72,7 @@ class Operator:
             namespace=settings.namespace,
             label_selector=f"{HYPERVISOR_LABEL}=true",
         )
-        self._instances = reflected(client, self.cache.instances)
+        self._reflectors = [reflected(client, kept) for kept in self.cache.many]
         self._waiting = Waiting()
         self._ledger = Ledger(self.cache, self._wake_for_room)
         writes = InstanceWrites(client, self.cache, self._elector.is_leader)
@@ -119,9 +119,10 @@ class Operator:
                 group.create_task(self._leases.run(), name="leases")
                 group.create_task(self._liveness.run(), name="liveness")
                 group.create_task(self._recorder.run(), name="events")
-                group.create_task(self._instances.run(), name="instances")
-                # Then the sweep finds them read, and does not read them again.
-                await self._instances.synced.wait()
+                for reflector in self._reflectors:
+                    group.create_task(reflector.run(), name="reflector")
+                    # Then the sweep finds all read, and does not read it again.
+                    await reflector.synced.wait()
                 await self._sweeper.sweep()
                 group.create_task(self._sweeper.run(), name="sweeper")
                 self._leading = group.create_task(self._lead(), name="leading")

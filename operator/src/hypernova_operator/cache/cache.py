@@ -99,9 +99,14 @@ class Cache:
         )
 
     @property
-    def framed(self) -> tuple[Kept[Any], ...]:
-        """Those that the frame watches: all but Instances, of which there are too many (docs/performance.md, Scale)."""
-        return tuple(kept for kept in self.kinds if kept is not self.instances)
+    def many(self) -> tuple[Kept[Any], ...]:
+        """The kinds with many objects, too many for the frame (docs/performance.md, Scale)."""
+        return (self.nodes, self.hypervisors, self.instances)
+
+    @property
+    def few(self) -> tuple[Kept[Any], ...]:
+        """The others, which the frame watches."""
+        return tuple(kept for kept in self.kinds if all(kept is not other for other in self.many))
 
     def flavor(self, name: str) -> records.Flavor | None:
         """The Flavor of that name."""
