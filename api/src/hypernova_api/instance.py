@@ -302,7 +302,7 @@ class Placement(Model):
     """Hosts there were."""
 
     hosts_passed: Annotated[int, Field(ge=0)]
-    """Hosts that would have done."""
+    """Hosts that passed all filters."""
 
     candidates: Annotated[list[Candidate], Field(max_length=3)] = Field(default_factory=list)
     """The best of them, the chosen one first."""

@@ -218,8 +218,27 @@ def test_when_the_best_cannot_be_packed_the_next_best_is_chosen() -> None:
     )
     placement = placed(table, pinned(2, threads="Require"))
     assert placement.passed == 3
-    assert [candidate.host for candidate in placement.candidates] == ["second", "best", "third"]
+    assert [candidate.host for candidate in placement.candidates] == ["second", "third"]
     assert placement.allocation == Allocation((AllocatedCell(0, (0, 1), (0, 1), GI),))
+
+
+def test_what_cannot_be_packed_is_known_until_the_host_changes() -> None:
+    table, want = a_table(pinned_host("a")), pinned(2, threads="Require")
+    assert isinstance(decide(table, want), Refusal)
+    assert want.packing in table.misfits("a")
+    assert isinstance(decide(table, want), Refusal)
+    table.put(pinned_host("a", threads=2))
+    assert placed(table, want).host == "a"
+
+
+def test_what_cannot_be_packed_is_tried_again_when_something_is_given_back() -> None:
+    table, want = a_table(pinned_host("a", threads=2)), pinned(2, threads="Require")
+    for cpu in (0, 2):
+        held = Allocation((AllocatedCell(0, (0,), (cpu,), GI),))
+        table.claim(f"on {cpu}", a_claim("a", pinned(1), allocation=held))
+    assert isinstance(decide(table, want), Refusal)
+    table.release("on 2")
+    assert placed(table, want).allocation.cells[0].cpus == (2, 3)
 
 
 def test_what_is_packed_and_claimed_nobody_else_gets() -> None:

@@ -376,8 +376,7 @@ CASES = {
     ),
     "what is free is kept for hosts that fail": Case(
         "KeepsReserve",
-        "with no room beyond the failover reserve (HostAggregate rack-1 must keep 8 vCPUs free, has 8 "
-        "and 4Gi memory free, has 4.5Gi)",
+        "with no room beyond the failover reserve (HostAggregate rack-1 must keep 8 vCPUs free, 7 would be left)",
         hosts("ab", vcpus=8, memory=4 * GI, aggregates=(an_aggregate("rack-1"),)),
         [a_host("c"), a_host("d", zones=("az1",)), a_host("e", zones=("az1",))],
         a_want(1, GI),

@@ -95,7 +95,7 @@ def decide(
         if not isinstance(found, tuple):
             return Refusal(len(hosts), (*verdicts(hosts, want, filters), *_misfits(found)))
         chosen, allocation = found
-    others = [place for place in first if place != chosen][: _TOLD - 1]
+    others = [place for place in first if place != chosen and not _misfit(hosts, want, best, place)][: _TOLD - 1]
     candidates = tuple(best.candidate(place) for place in (chosen, *others))
     return Placement(candidates[0].host, len(hosts), passed, candidates, allocation)
 
@@ -137,13 +137,22 @@ def verdicts(hosts: HostTable, want: Request, filters: Sequence[Filter] = FILTER
 def _pack(hosts: HostTable, want: Request, best: _Best, order: Iterable[int]) -> tuple[int, Allocation] | Counter[str]:
     """The first place in this order that can be packed, and how; or how many can't for which reason."""
     misfits: Counter[str] = Counter()
+    packing = want.packing
     for place in order:
         host = hosts.at(best.row(place))
-        packed = fit(host, hosts.taken(host.name), want)
-        if isinstance(packed, Allocation):
-            return place, packed
-        misfits[packed.reason] += 1
+        known = hosts.misfits(host.name)
+        if packing not in known:
+            packed = fit(host, hosts.taken(host.name), want)
+            if isinstance(packed, Allocation):
+                return place, packed
+            known[packing] = packed.reason
+        misfits[known[packing]] += 1
     return misfits
+
+
+def _misfit(hosts: HostTable, want: Request, best: _Best, place: int) -> bool:
+    """Whether it has been found out that it can't be packed there."""
+    return want.packed and want.packing in hosts.misfits(hosts.at(best.row(place)).name)
 
 
 def _misfits(reasons: Counter[str]) -> Iterator[Verdict]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -116,6 +117,11 @@ class Request:
     def resources(self) -> Resources:
         """What it takes of the host's shared CPUs, ordinary memory, and disk."""
         return Resources(0 if self.dedicated else self.vcpus, 0 if self.page_size else self.memory, self.disk)
+
+    @property
+    def packing(self) -> Hashable:
+        """All that matters to how it is packed: requests that are equal in this fit alike."""
+        return (self.vcpus, self.memory, self.dedicated, self.threads, self.cells, self.page_size, self.devices)
 
     @property
     def packed(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -133,6 +133,7 @@ class HostTable:
         self._groups: dict[str, Counter[str]] = {}
         self._images: dict[str, set[str]] = {}
         self._taken: dict[str, Taken] = {}
+        self._misfits: dict[str, dict[Hashable, str]] = {}
         self._multipliers: Counter[str] = Counter()
         """How many hosts have a multiplier of their own for a weight."""
         self.reserves: dict[str, Reserve] = {}
@@ -199,6 +200,7 @@ class HostTable:
         self.qemu_version[row] = _bounded(host.qemu_version)
         self.zone[row] = self._zones.setdefault(host.zone, len(self._zones))
         self.dedicated_free[row] = self._dedicated_free(row)
+        self._misfits.pop(host.name, None)
         self._count(host.name)
         for key, reckon in self._kept.items():
             self._columns.view(key)[row] = reckon(row)
@@ -282,6 +284,13 @@ class HostTable:
         if host not in self._taken:
             self._taken[host] = taken(self._allocations[host].values())
         return self._taken[host]
+
+    def misfits(self, host: str) -> dict[Hashable, str]:
+        """What is known not to fit into a host's cells and devices, and why; forgotten when the host or these change.
+
+        Kept for whoever packs, to be written to.
+        """
+        return self._misfits.setdefault(host, {})
 
     def members(self, group: str) -> Mapping[str, int]:
         """On which hosts the members of a group are, and how many."""
@@ -396,6 +405,7 @@ class HostTable:
     def _repack(self, name: str) -> None:
         """Reckon anew what allocations hold and leave of a host."""
         self._taken.pop(name, None)
+        self._misfits.pop(name, None)
         row = self._rows.get(name)
         if row is None:
             return

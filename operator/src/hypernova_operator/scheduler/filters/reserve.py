@@ -32,18 +32,18 @@ class KeepsReserve(Filter):
         broken = []
         for name, reserve in hosts.reserves.items():
             if hosts.where(reserve.member)[lost].any() and (short := _short(headroom(hosts, reserve), want)):
-                broken.append(f"{name} must keep {' and '.join(short)}")
+                broken.append(f"{name} must keep {short}")
         return f"with no room beyond the failover reserve ({some(broken, between='; ')})"
 
 
-def _short(room: Headroom, want: Request) -> list[str]:
-    """Of what there would not be enough left, in words."""
-    takes, free, keep = want.resources, room.free, room.needed
-    short = []
-    if takes.vcpus and free.vcpus - takes.vcpus < keep.vcpus:
-        short.append(f"{keep.vcpus} vCPUs free, has {free.vcpus}")
-    if takes.memory and free.memory - takes.memory < keep.memory:
-        short.append(f"{needed(keep.memory)} memory free, has {available(free.memory)}")
-    if takes.disk and free.disk - takes.disk < keep.disk:
-        short.append(f"{needed(keep.disk)} disk free, has {available(free.disk)}")
-    return short
+def _short(room: Headroom, want: Request) -> str:
+    """The first resource that there would not be enough left of, in words; empty if there would be of all."""
+    takes, keep = want.resources, room.needed
+    left = room.free - takes
+    if takes.vcpus and left.vcpus < keep.vcpus:
+        return f"{keep.vcpus} vCPUs free, {max(left.vcpus, 0)} would be left"
+    if takes.memory and left.memory < keep.memory:
+        return f"{needed(keep.memory)} memory free, {available(left.memory)} would be left"
+    if takes.disk and left.disk < keep.disk:
+        return f"{needed(keep.disk)} disk free, {available(left.disk)} would be left"
+    return ""
