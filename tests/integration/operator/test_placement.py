@@ -166,6 +166,19 @@ async def test_an_affine_group_stays_together_when_many_come_at_once(cloud: Clou
     assert sorted(Counter(nodes_of(await all_told(cloud))).values()) == [4]
 
 
+async def test_a_group_made_anew_with_another_policy_moves_nobody_and_says_that_it_does_not_hold(cloud: Cloud) -> None:
+    for _ in range(2):
+        await cloud.host()
+    group = await cloud.create(a_group("web", cloud.namespace))
+    for name in ("web-1", "web-2"):
+        await cloud.instance(name, scheduling={"group": "web"})
+    before = [await cloud.bound(name) for name in ("web-1", "web-2")]
+    await cloud.remove(group)
+    await cloud.create(a_group("web", cloud.namespace, policy="Affinity"))
+    assert "on 2 nodes" in await cloud.says(group, "Satisfied", "False")
+    assert nodes_of([await cloud.bound(name) for name in ("web-1", "web-2")]) == nodes_of(before)
+
+
 async def test_instances_wait_for_whom_they_must_be_with(cloud: Cloud) -> None:
     for _ in range(3):
         await cloud.host()
