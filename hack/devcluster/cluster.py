@@ -17,7 +17,7 @@ from typing import Self
 from . import pki
 from .admin import Admin
 from .build import build
-from .components import API_SERVER, COMMAND_LINES, CONTROLLERS, ETCD, api_url
+from .components import API_SERVER, COMMAND_LINES, CONTROLLERS, ENVIRONMENT, ETCD, api_url
 from .errors import ClusterError
 from .guard import guarded
 from .layout import Layout, Ports
@@ -141,6 +141,7 @@ class Cluster:
                 log=self._layout.log(name),
                 ready=ready[name],
                 ready_seconds=READY_SECONDS[name],
+                environment=ENVIRONMENT,
             )
             for name, command_line in COMMAND_LINES.items()
         }

@@ -11,9 +11,9 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import ClusterError
@@ -46,6 +46,9 @@ class Component:
 
     ready_seconds: float
     """Bound of `start`. Generous: on a busy machine everything takes many times longer."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables beside those of this process."""
 
     @property
     def pid(self) -> int | None:
@@ -94,7 +97,7 @@ class Component:
         return (pid for pid, name in running(self.folder) if name == self.name)
 
     def _spawn(self) -> int:
-        environment = os.environ | {FOLDER_VARIABLE: str(self.folder), NAME_VARIABLE: self.name}
+        environment = {**os.environ, **self.environment, FOLDER_VARIABLE: str(self.folder), NAME_VARIABLE: self.name}
         append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         return os.posix_spawn(
             self.binary,
