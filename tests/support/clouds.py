@@ -180,9 +180,15 @@ _PLAIN = a_host(
     traits=frozenset({"AVX2"}),
     qemu_version=8_000_000,
 )
-_PACKED = replace(
-    _PLAIN, dedicated=frozenset(range(8)), cells=_cells(2, 3, 2, 4, gi=4, mi=2), devices=_DEVICES[:2], zones=("az1",)
+PACKED = replace(
+    _PLAIN,
+    total=Resources(8, 8 * GI, 8 * GI),
+    zones=("az1",),
+    dedicated=frozenset(range(8)),
+    cells=_cells(2, 3, 2, 4, gi=4, mi=2),
+    devices=_DEVICES[:2],
 )
+"""A host with some of everything."""
 
 
 @st.composite
@@ -190,7 +196,7 @@ def hosts(draw: st.DrawFn, *, trouble: bool = True) -> Host:
     """A host; without `trouble` one that may be short of things, but is never out of order."""
     max_instances, max_builds = draw(st.sampled_from(_LIMITS))
     plain = replace(
-        draw(st.sampled_from((_PLAIN, _PACKED))),
+        draw(st.sampled_from((_PLAIN, PACKED))),
         name=draw(st.sampled_from(NAMES)),
         zones=draw(st.sampled_from((("az1",), ("az2",), ()))),
         total=draw(st.sampled_from(_TOTALS)),
@@ -304,7 +310,7 @@ def crowd() -> tuple[list[Host], dict[str, Claim]]:
     names = [*NAMES, *(f"odd-{number:03}" for number in range(2 * len(odd)))]
     hosts = [
         replace(
-            _PLAIN if number % 3 else _PACKED,
+            _PLAIN if number % 3 else PACKED,
             **{"name": name, "zones": zones[number % 3], "total": _TOTALS[number % len(_TOTALS)], field: value},
         )
         for number, (name, (field, value)) in enumerate(zip(names, odd * 2, strict=False))

@@ -26,6 +26,7 @@ from hypernova_operator.scheduler import (
     NO_ALLOCATION,
     Allocation,
     Claim,
+    DeviceWant,
     Host,
     Placement,
     Policy,
@@ -37,9 +38,9 @@ from hypernova_operator.scheduler import (
 )
 from hypernova_operator.scheduler.filters import FILTERS
 from support import reference
-from support.clouds import GROUPS, NAMES, PROBES, WANTED, examples, hosts, requests, reserves
+from support.clouds import ALIASES, GROUPS, NAMES, PACKED, PAGE_SIZES, PROBES, examples, hosts, requests, reserves
 from support.reference import RULES, Cloud, Refused, usable
-from support.scheduling import GI, a_claim
+from support.scheduling import GI, a_claim, a_want
 
 ORDER = [type(filter_).__name__ for filter_ in FILTERS]
 NAMESPACES = ("shop", "lab")
@@ -47,12 +48,18 @@ USERS = ("ann", "bob")
 # What one leader has seen and the next has not: images that were fetched, builds that failed.
 FORGETFUL = Policy(multipliers={"imageCached": 0.0, "buildFailures": 0.0})
 
-_asked = ("group", "zone", "image", "threads", "cells", "page_size", "devices", "node_name", "different_hosts")
-wants = st.one_of(
-    requests({name: WANTED[name] for name in _asked}),
-    st.sampled_from([replace(PROBES[1], group=group) for group in GROUPS]),
-    requests(),
-)
+_SMALL = a_want(vcpus=2, disk=GI)
+_KEEN = [
+    _SMALL,
+    *(replace(_SMALL, group=group) for group in GROUPS),
+    *(replace(_SMALL, dedicated=True, threads=threads) for threads in ("Prefer", "Require", "Isolate")),
+    *(replace(_SMALL, devices=(DeviceWant(alias, 1, near),)) for alias in ALIASES for near in (False, True)),
+    replace(_SMALL, dedicated=True, cells=2, memory=2 * GI),
+    *(replace(_SMALL, page_size=size) for size in PAGE_SIZES),
+    replace(_SMALL, cells=1, disk=0),
+]
+"""What competes for what few hosts have."""
+wants = st.one_of(st.sampled_from(_KEEN), st.sampled_from(_KEEN), requests())
 limits = st.builds(
     Limits,
     instances=st.sampled_from((None, 3, 1, 0)),
@@ -182,10 +189,17 @@ class CloudMachine(RuleBasedStateMachine):
 
     # Hosts
 
-    @initialize(present=st.lists(hosts(trouble=False), min_size=1, max_size=5))
-    def a_cloud_begins(self, present: list[Host]) -> None:
-        for host in present:
+    @initialize(odd=st.lists(hosts(trouble=False), max_size=2), kept=reserves())
+    def a_cloud_begins(self, odd: list[Host], kept: dict[str, Reserve]) -> None:
+        self.reserves_change(kept)
+        for name in NAMES:
+            self.a_host_is_as_good_as_new(name)
+        for host in odd:
             self.a_host_comes_or_changes(host)
+
+    @rule(name=st.sampled_from(NAMES))
+    def a_host_is_as_good_as_new(self, name: str) -> None:
+        self.a_host_comes_or_changes(replace(PACKED, name=name))
 
     @rule(host=hosts())
     def a_host_comes_or_changes(self, host: Host) -> None:
@@ -230,25 +244,28 @@ class CloudMachine(RuleBasedStateMachine):
 
     # Instances
 
-    @rule(want=wants, namespace=st.sampled_from(NAMESPACES), user=st.sampled_from(USERS))
-    def an_instance_is_made(self, want: Request, namespace: str, user: str) -> None:
-        uid = f"uid-{self._next()}"
-        group = ""
-        if want.group is not None:
-            namespace, group = want.group.key.split("/")
-        self.wants[uid] = want
-        self._write(_unbound(uid, Key(namespace, uid), user, group))
-        self._decide(uid)
+    @rule(
+        asked=st.lists(wants, min_size=3, max_size=8),
+        namespace=st.sampled_from(NAMESPACES),
+        user=st.sampled_from(USERS),
+    )
+    def instances_are_made(self, asked: list[Request], namespace: str, user: str) -> None:
+        for want in asked:
+            uid = f"uid-{self._next()}"
+            self.wants[uid] = want
+            group = Key(*want.group.key.split("/")) if want.group else Key(namespace, "")
+            self._write(_unbound(uid, Key(group.namespace, uid), user, group.name))
+            self._decide(uid)
 
     @rule()
     def all_who_wait_are_tried_again(self) -> None:
         for uid in self._of(bound=False):
             self._decide(uid)
 
-    @precondition(lambda self: self.assumed)
-    @rule(data=st.data())
-    def a_bind_is_written(self, data: st.DataObject) -> None:
-        self._bind(self._some(data, list(self.assumed)))
+    @rule()
+    def binds_are_written(self) -> None:
+        for uid in list(self.assumed):
+            self._bind(uid)
 
     @precondition(lambda self: self.assumed)
     @rule(data=st.data())
@@ -442,5 +459,5 @@ class CloudMachine(RuleBasedStateMachine):
                 assert self.ledger.quotas.used(quota).total == Amount(*map(sum, zip(Amount(), *together, strict=True)))
 
 
-CloudMachine.TestCase.settings = examples(40, stateful_step_count=30)
+CloudMachine.TestCase.settings = examples(200, stateful_step_count=50)
 TestCloudMachine = CloudMachine.TestCase

@@ -120,7 +120,7 @@ def test_both_decide_alike_where_every_filter_and_every_weight_has_a_say() -> No
     assert set(had_a_say) == set(WISHES)
 
 
-@examples(50)
+@examples(120)
 @given(histories, policies())
 def test_both_decide_alike_whatever_one_thing_is_asked_for(history: History, policy: Policy) -> None:
     table, cloud = lived(history)
@@ -128,8 +128,8 @@ def test_both_decide_alike_whatever_one_thing_is_asked_for(history: History, pol
         assert_alike(decide(table, want, policy), reference.decide(cloud, want, policy, ORDER), table, cloud, want)
 
 
-@examples(100)
-@given(histories, st.lists(requests(), min_size=1, max_size=6), policies())
+@examples(200)
+@given(histories, st.lists(st.one_of(st.sampled_from(PROBES), requests()), min_size=1, max_size=8), policies())
 def test_both_decide_alike_one_after_the_other(history: History, wants: list[Request], policy: Policy) -> None:
     table, cloud = lived(history)
     for number, want in enumerate(wants):
