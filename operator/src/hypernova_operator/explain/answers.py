@@ -28,7 +28,7 @@ def explained(obj: Object, cache: Cache, ledger: Ledger) -> Answer:
     instance = records.instance(obj)
     ledger.release(instance.uid)
     now = f"{instance.key} is on {instance.node}. Were it placed now: " if instance.node else ""
-    resolved = resolve(instance, cache)
+    resolved = resolve(instance, cache, ledger.host_of)
     if isinstance(resolved, Unmet):
         return Answer(False, f"{now}{instance.key} does not fit: {resolved.message}")
     if exceeded := ledger.quotas.exceeded(charge_of(instance, resolved.want)):
