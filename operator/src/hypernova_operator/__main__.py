@@ -41,7 +41,7 @@ def main() -> int:
     """The command; its exit status is not 0 when the operator should be started anew."""
     arguments = sys.argv[1:]
     if arguments[:1] == ["explain"]:
-        return asyncio.run(explain(arguments[1:]))
+        return asyncio.run(explain(arguments[1:], parse(Settings, [], os.environ)))
     settings = parse(Settings, arguments, os.environ)
     logs.configure(settings.log_level, settings.log_format)
     status = 0

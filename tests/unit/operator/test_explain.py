@@ -13,6 +13,8 @@ from hypernova_operator.controllers.ledger import Ledger
 from hypernova_operator.explain.answers import capacities, explained
 from hypernova_operator.explain.command import Unusable, as_created, parser
 from hypernova_operator.explain.snapshot import snapshot
+from hypernova_operator.scheduler import Policy
+from hypernova_operator.settings import Settings
 from support.builders import (
     a_flavor,
     a_host_aggregate,
@@ -56,7 +58,7 @@ CATALOG = [stored(a_namespace()), stored(a_flavor()), stored(an_image())]
 
 
 async def books(*objects: Object) -> tuple[Cache, Ledger]:
-    return await snapshot(Listing(*CATALOG, *objects), "hypernova-system", NOW)
+    return await snapshot(Listing(*CATALOG, *objects), Settings(), NOW)
 
 
 def asked(**spec: Any) -> Object:
@@ -71,6 +73,11 @@ async def test_it_says_where_one_would_go_and_why() -> None:
     assert second == "2 of 2 hosts would do; the best of them:"
     assert head.split()[:3] == ["HOST", "WEIGHT", "freeMemory"]
     assert best.split()[0] == "node-b"
+
+
+async def test_it_goes_by_the_operators_settings() -> None:
+    cloud = await books(*a_host("node-a"), *a_host("node-b", memory="32Gi"))
+    assert "would go to node-a" in explained(asked(), *cloud, Policy(strategy="Stack")).text
 
 
 async def test_it_says_what_is_in_the_way_of_the_others() -> None:

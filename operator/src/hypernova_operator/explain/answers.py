@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hypernova_kube.resources import Object
 from hypernova_operator.cache import Cache, records
 from hypernova_operator.controllers.ledger import Ledger, charge_of
 from hypernova_operator.controllers.resolve import Resolved, Unmet, resolve
-from hypernova_operator.scheduler import Candidate, HostTable, Refusal, Request, decide, explain
+from hypernova_operator.scheduler import DEFAULT_POLICY, Candidate, HostTable, Policy, Refusal, Request, decide, explain
 from hypernova_operator.scheduler.capacity import MOST, capacity
 from hypernova_operator.scheduler.decide import verdicts
 from hypernova_operator.scheduler.resources import needed
@@ -23,8 +23,11 @@ class Answer:
     text: str
 
 
-def explained(obj: Object, cache: Cache, ledger: Ledger) -> Answer:
-    """Where an Instance would go now, one that has a node as if it had none; or what is in its way."""
+def explained(obj: Object, cache: Cache, ledger: Ledger, policy: Policy = DEFAULT_POLICY) -> Answer:
+    """Where an Instance would go now, one that has a node as if it had none; or what is in its way.
+
+    That is the best host: where chance has a say, it may be another of the best.
+    """
     instance = records.instance(obj)
     ledger.release(instance.uid)
     now = f"{instance.key} is on {instance.node}. Were it placed now: " if instance.node else ""
@@ -33,7 +36,7 @@ def explained(obj: Object, cache: Cache, ledger: Ledger) -> Answer:
         return Answer(False, f"{now}{instance.key} does not fit: {resolved.message}")
     if exceeded := ledger.quotas.exceeded(charge_of(instance, resolved.want)):
         return Answer(False, f"{now}{instance.key} does not fit: {exceeded.message}")
-    decision = decide(ledger.table, resolved.want)
+    decision = decide(ledger.table, resolved.want, replace(policy, choose_among=1))
     if isinstance(decision, Refusal):
         return Answer(False, f"{now}{instance.key} does not fit: {explain(decision)}")
     to = decision.host + _zone(ledger.table, decision.host)

@@ -18,6 +18,7 @@ from hypernova_kube.errors import KubeError, NoCredentials, NotFound
 from hypernova_kube.resources import Object, Resource
 from hypernova_operator.explain.answers import capacities, explained
 from hypernova_operator.explain.snapshot import snapshot
+from hypernova_operator.settings import Settings
 
 INSTANCES = Resource.of(Instance)
 
@@ -34,32 +35,31 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="hypernova-operator explain",
         description="Would this Instance fit, where, and what is in its way? Writes nothing. "
-        "Exit status 0: it fits, 1: it does not.",
+        "Exit status 0: it fits, 1: it does not. The operator's own settings are taken from its environment variables.",
     )
     what = made.add_mutually_exclusive_group(required=True)
     what.add_argument("name", nargs="?", help="an Instance that exists")
     what.add_argument("-f", "--filename", type=Path, help="a file with an Instance, as for kubectl apply; - is stdin")
     what.add_argument("--all", action="store_true", help="how many more of each flavor fit, by zone")
     made.add_argument("-n", "--namespace", default="", help="the Instance's namespace; else default")
-    made.add_argument("--system-namespace", default="hypernova-system", help="namespace of the node agents' Leases")
     made.add_argument("--kubeconfig", type=Path, help="kubeconfig to use, of somebody who may read all of the cluster")
     return made
 
 
-async def explain(arguments: Sequence[str]) -> int:
-    """Answer on stdout; returns the exit status."""
+async def explain(arguments: Sequence[str], settings: Settings) -> int:
+    """Answer on stdout; returns the exit status. `settings` are the operator's, as far as the environment tells."""
     asked = parser().parse_args(arguments)
     try:
-        async with await Client.connect(asked.kubeconfig, component="explain") as client:
+        async with await Client.connect(asked.kubeconfig or settings.kubeconfig, component="explain") as client:
             obj = None if asked.all else await _asked(client, asked)
-            cache, ledger = await snapshot(client, asked.system_namespace, datetime.now(UTC))
+            cache, ledger = await snapshot(client, settings, datetime.now(UTC))
     except (Unusable, KubeError, NoCredentials) as error:
         print(f"hypernova-operator explain: {error}", file=sys.stderr)
         return USAGE
     if obj is None:
         print("\n".join(capacities(cache, ledger)))
         return FITS
-    answer = explained(obj, cache, ledger)
+    answer = explained(obj, cache, ledger, settings.policy)
     print(answer.text)
     return FITS if answer.fits else DOES_NOT_FIT
 
