@@ -186,7 +186,7 @@ PACKED = replace(
     zones=("az1",),
     dedicated=frozenset(range(8)),
     cells=_cells(2, 3, 2, 4, gi=4, mi=2),
-    devices=_DEVICES[:2],
+    devices=_DEVICES,
 )
 """A host with some of everything."""
 

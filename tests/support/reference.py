@@ -243,7 +243,7 @@ def reserves_hold(cloud: Cloud, host: Host, want: Request) -> bool:
     asked for is not made worse. Who flees from a host that failed is whom it is kept for.
     """
     return want.evacuated or all(
-        _survives(cloud, reserve, host, want, amount)
+        survives(cloud, reserve, amount, host.name, getattr(want.resources, amount))
         for reserve in cloud.reserves.values()
         if reserve.member(host)
         for amount in ("vcpus", "memory", "disk")
@@ -251,13 +251,14 @@ def reserves_hold(cloud: Cloud, host: Host, want: Request) -> bool:
     )
 
 
-def _survives(cloud: Cloud, reserve: Reserve, host: Host, want: Request, amount: str) -> bool:
-    among = [other for other in cloud.hosts.values() if usable(other) and reserve.member(other)]
+def survives(cloud: Cloud, reserve: Reserve, amount: str, on: str = "", more: int = 0) -> bool:
+    """Whether any n usable hosts could fail and the others have room for what is claimed of these, `more` on one."""
+    among = [host for host in cloud.hosts.values() if usable(host) and reserve.member(host)]
     claimed, free = {}, {}
-    for other in among:
-        more = getattr(want.resources, amount) if other.name == host.name else 0
-        claimed[other.name] = getattr(cloud.claimed(other.name), amount) + more
-        free[other.name] = max(getattr(cloud.free(other.name), amount) - more, 0)
+    for host in among:
+        extra = more if host.name == on else 0
+        claimed[host.name] = getattr(cloud.claimed(host.name), amount) + extra
+        free[host.name] = max(getattr(cloud.free(host.name), amount) - extra, 0)
     return all(
         sum(free[name] for name in free if name not in failing) >= sum(claimed[name] for name in failing)
         for failing in itertools.combinations(claimed, min(reserve.hosts, len(claimed)))

@@ -49,14 +49,16 @@ USERS = ("ann", "bob")
 FORGETFUL = Policy(multipliers={"imageCached": 0.0, "buildFailures": 0.0})
 
 _SMALL = a_want(vcpus=2, disk=GI)
+_BARE = replace(_SMALL, disk=0)
+_HALVED = replace(_SMALL, vcpus=4, memory=2 * GI, dedicated=True, cells=2)
 _KEEN = [
     _SMALL,
-    *(replace(_SMALL, group=group) for group in GROUPS),
+    _BARE,
+    *(replace(_BARE, group=group) for group in GROUPS),
     *(replace(_SMALL, dedicated=True, threads=threads) for threads in ("Prefer", "Require", "Isolate")),
-    *(replace(_SMALL, devices=(DeviceWant(alias, 1, near),)) for alias in ALIASES for near in (False, True)),
-    replace(_SMALL, dedicated=True, cells=2, memory=2 * GI),
+    *(replace(_BARE, devices=(DeviceWant(alias, 1, near),)) for alias in ALIASES for near in (False, True)),
     *(replace(_SMALL, page_size=size) for size in PAGE_SIZES),
-    replace(_SMALL, cells=1, disk=0),
+    *(_HALVED, replace(_HALVED, disk=0), replace(_HALVED, dedicated=False, memory=6 * GI)),
 ]
 """What competes for what few hosts have."""
 wants = st.one_of(st.sampled_from(_KEEN), st.sampled_from(_KEEN), requests())
@@ -225,7 +227,12 @@ class CloudMachine(RuleBasedStateMachine):
 
     # Quotas
 
-    @rule(name=st.sampled_from(NAMESPACES), selector=selectors, hard=limits, per_user=st.one_of(st.none(), limits))
+    @rule(
+        name=st.sampled_from(NAMESPACES),
+        selector=selectors,
+        hard=st.one_of(st.just(Limits()), limits),
+        per_user=st.one_of(st.none(), limits),
+    )
     def a_quota_changes(self, name: str, selector: LabelSelector | None, hard: Limits, per_user: Limits | None) -> None:
         key = Key(name, "limits")
         quota = ComputeQuota(key, name, self._next(), 1, selector, hard, per_user, ComputeQuotaStatus())
@@ -432,6 +439,7 @@ class CloudMachine(RuleBasedStateMachine):
             assert table.claimed(name) == self.cloud.claimed(name)
         for row, host in enumerate(table):
             assert table.instances[row] == len(self.cloud.claims_on(host.name))
+            assert table.failures[row] == self.cloud.failures[host.name]
 
     @invariant()
     def nothing_is_given_out_twice(self) -> None:

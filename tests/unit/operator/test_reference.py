@@ -28,10 +28,11 @@ from hypernova_operator.scheduler import (
 from hypernova_operator.scheduler.decide import PACKING, verdicts
 from hypernova_operator.scheduler.filters import FILTERS
 from hypernova_operator.scheduler.fit import fit
+from hypernova_operator.scheduler.headroom import InAggregate, InZone, headroom
 from hypernova_operator.scheduler.weights import WEIGHTS
 from support import reference
 from support.clouds import NAMES, PROBES, claims, crowd, examples, hosts, policies, requests, reserves
-from support.reference import LASTING, RULES, TIE, WISHES, Chosen, Cloud, Refused
+from support.reference import LASTING, RULES, TIE, WISHES, Chosen, Cloud, Refused, survives
 
 ORDER = [type(filter_).__name__ for filter_ in FILTERS]
 
@@ -194,6 +195,16 @@ def test_both_see_the_same_drift(history: History) -> None:
     for want, (row, host) in product(PROBES, enumerate(table)):
         broken = [name for name in ORDER if name in LASTING and not RULES[name](cloud, host, want)]
         assert len(drift(table, want, row)) == len(broken), broken
+
+
+@examples(100)
+@given(histories, st.integers(1, 3))
+def test_both_see_the_same_headroom(history: History, failing: int) -> None:
+    table, cloud = lived(history)
+    for member in (InZone("az1"), InAggregate("agg-1"), lambda host: True):
+        reserve = Reserve(failing, member)
+        survived = all(survives(cloud, reserve, amount) for amount in ("vcpus", "memory", "disk"))
+        assert headroom(table, reserve).holds == survived
 
 
 @examples(40)
