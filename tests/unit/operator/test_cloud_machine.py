@@ -281,16 +281,16 @@ class CloudMachine(RuleBasedStateMachine):
         self.ledger.release(uid)
         del self.assumed[uid], self.cloud.claims[uid]
 
-    @precondition(lambda self: self._of(bound=True))
-    @rule(data=st.data(), failed=st.booleans())
-    def its_node_has_news(self, data: st.DataObject, failed: bool) -> None:
-        instance = self.known[self._some(data, self._of(bound=True))]
-        if failed and instance.building:
-            self.cloud.failures[instance.node] += 1
-        elif not failed and (instance.building or instance.failed):
-            self.cloud.failures.pop(instance.node, None)
-        self._write(replace(instance, building=False, failed=failed))
-        self.cloud.claim(instance.uid, replace(self.cloud.claims[instance.uid], building=False))
+    @rule(failing=st.sets(st.integers(0, 5)))
+    def nodes_have_news(self, failing: set[int]) -> None:
+        for place, uid in enumerate(self._of(bound=True)):
+            instance, failed = self.known[uid], place in failing
+            if failed and instance.building:
+                self.cloud.failures[instance.node] += 1
+            elif not failed and (instance.building or instance.failed):
+                self.cloud.failures.pop(instance.node, None)
+            self._write(replace(instance, building=False, failed=failed))
+            self.cloud.claim(uid, replace(self.cloud.claims[uid], building=False))
 
     @precondition(lambda self: self.known)
     @rule(data=st.data())

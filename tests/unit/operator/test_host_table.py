@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -98,6 +99,22 @@ def test_what_allocations_hold_is_free_again_when_they_go() -> None:
     assert (table.dedicated_free[0], table.devices_free("gpu")[0], table.huge_pages_free(GI)[0]) == (0, 0, GI)
     table.claim("uid", a_claim("a"))
     assert (table.dedicated_free[0], table.devices_free("gpu")[0], table.huge_pages_free(GI)[0]) == (2, 1, 2 * GI)
+
+
+def test_what_is_known_not_to_fit_is_forgotten_when_the_host_or_what_is_taken_of_it_changes() -> None:
+    held = Allocation(devices=(("gpu", "0000:00:00.0"),))
+    table = a_table(a_host("a"))
+    changes: list[Callable[[], object]] = [
+        lambda: table.put(a_host("a")),
+        lambda: table.claim("uid", a_claim("a", allocation=held)),
+        lambda: table.claim("uid", a_claim("b", allocation=held)),
+        lambda: table.claim("uid", a_claim("a", allocation=held)),
+        lambda: table.release("uid"),
+    ]
+    for change in changes:
+        table.misfits("a")["something"] = "is too large"
+        change()
+        assert not table.misfits("a")
 
 
 class HasRack(NamedTuple):
