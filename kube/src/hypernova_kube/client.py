@@ -6,6 +6,7 @@ async with await Client.connect(component="agent") as client:
 
 import json
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib.metadata import version
@@ -13,12 +14,13 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from hypernova_kube.credentials import log_in_from
-from hypernova_kube.errors import Expired, Unreachable, from_status
+from hypernova_kube.errors import BadRequest, Expired, Invalid, Unreachable, from_status
 from hypernova_kube.metrics import Metrics
 from hypernova_kube.resources import Object, Resource
 from hypernova_kube.transport import Request, Transport
 
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 _LIST_TRIES = 3
 _LONGEST_LINE = 16 * 1024 * 1024
 """Bytes of one watch event. etcd holds objects to 1.5 MiB; anything near this is no watch."""
@@ -130,6 +132,53 @@ class Client:
         request = Request("list", resource.plural, "GET", resource.path(namespace), accept=_METADATA_ONLY)
         return await self._list(request, resource, _selectors(label_selector, field_selector), page_size)
 
+    async def current_version(self, resource: Resource) -> int:
+        """The version that a kind is at: whatever was written before is of no higher one."""
+        request = Request("list", resource.plural, "GET", resource.path(), {"limit": "1"}, accept=_METADATA_ONLY)
+        return int((await self._object(request))["metadata"]["resourceVersion"])
+
+    async def stream(
+        self,
+        resource: Resource,
+        *,
+        namespace: str = "",
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> AsyncGenerator[WatchEvent, None]:
+        """As `list`, but one by one, each ADDED; last comes a BOOKMARK of the version from which a watch goes on.
+
+        The API server takes all from its cache, where it reads each page of a list but the first from etcd, and
+        neither it nor we hold more than one object: a tenth of the time for 50,000. Close it when leaving it early.
+        """
+        selectors = _selectors(label_selector, field_selector)
+        params = {
+            "watch": "true",
+            "sendInitialEvents": "true",
+            "resourceVersionMatch": "NotOlderThan",
+            "allowWatchBookmarks": "true",
+            **selectors,
+        }
+        try:
+            async with aclosing(self._events(resource, namespace, params)) as events:
+                async for event in events:
+                    is_end = event.type == "BOOKMARK" and _INITIAL_EVENTS_END in event.object["metadata"].get(
+                        "annotations", {}
+                    )
+                    if is_end or event.type != "BOOKMARK":
+                        yield event
+                    if is_end:
+                        return
+        except (BadRequest, Invalid):
+            # A server without WatchList, which 1.33 is unless told otherwise.
+            listing = await self.list(
+                resource, namespace=namespace, label_selector=label_selector, field_selector=field_selector
+            )
+            for obj in listing.items:
+                yield WatchEvent("ADDED", obj)
+            yield WatchEvent("BOOKMARK", {"metadata": {"resourceVersion": listing.resource_version}})
+        else:
+            raise Unreachable(f"list of {resource.plural}: it broke off")
+
     async def watch(
         self,
         resource: Resource,
@@ -156,17 +205,9 @@ class Client:
             "allowWatchBookmarks": str(bookmarks).lower(),
             **_selectors(label_selector, field_selector),
         }
-        request = Request("watch", resource.plural, "GET", resource.path(namespace), params)
-        async with self._transport.stream(request) as chunks:
-            pending = bytearray()
-            async for chunk in chunks:
-                pending += chunk
-                if b"\n" in chunk:
-                    *lines, pending = pending.split(b"\n")
-                    for line in lines:
-                        yield _event(request, line)
-                elif len(pending) > _LONGEST_LINE:
-                    raise Unreachable(f"watch of {resource.plural}: an event of more than {_LONGEST_LINE} bytes")
+        async with aclosing(self._events(resource, namespace, params)) as events:
+            async for event in events:
+                yield event
 
     async def create(self, resource: Resource, obj: Object) -> Object:
         """Create an object; returns it as stored.
@@ -252,6 +293,21 @@ class Client:
             options["gracePeriodSeconds"] = grace_seconds
         path = resource.path(namespace, name)
         await self._transport.send(Request("delete", resource.plural, "DELETE", path, body=_json(options)))
+
+    async def _events(
+        self, resource: Resource, namespace: str, params: dict[str, str]
+    ) -> AsyncGenerator[WatchEvent, None]:
+        request = Request("watch", resource.plural, "GET", resource.path(namespace), params)
+        async with self._transport.stream(request) as chunks:
+            pending = bytearray()
+            async for chunk in chunks:
+                pending += chunk
+                if b"\n" in chunk:
+                    *lines, pending = pending.split(b"\n")
+                    for line in lines:
+                        yield _event(request, line)
+                elif len(pending) > _LONGEST_LINE:
+                    raise Unreachable(f"watch of {resource.plural}: an event of more than {_LONGEST_LINE} bytes")
 
     async def _object(self, request: Request) -> Object:
         return _parsed(request, await self._transport.send(request))

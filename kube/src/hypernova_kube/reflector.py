@@ -55,15 +55,6 @@ def compare(key: Key, old: Object | None, new: Object | None) -> list[Change]:
     return [Change(key, old, new)]
 
 
-def diff(kept: Mapping[Key, Object], listed: Iterable[Object]) -> list[Change]:
-    """The Changes that lead from what is kept to what was listed: the vanished first. Pure."""
-    now = {key_of(obj): obj for obj in listed}
-    changes = [Change(key, old, None) for key, old in kept.items() if key not in now]
-    for key, new in now.items():
-        changes += compare(key, kept.get(key), new)
-    return changes
-
-
 def identity(obj: Object) -> Object:
     """The part of an object by which changes are told: which it is, and at which version."""
     metadata = obj["metadata"]
@@ -134,6 +125,11 @@ class Reflector:
         """What is kept of the objects as last seen, managedFields never: a live view. They are not to be changed."""
         return MappingProxyType(self._objects)
 
+    @property
+    def resource_version(self) -> str:
+        """As of which version `objects` are known; empty while they are listed."""
+        return self._resource_version
+
     def last_activity_age(self) -> float:
         """Seconds since the API server last told us anything (since we began, if it never has)."""
         return self._clock() - self._last_activity
@@ -169,17 +165,38 @@ class Reflector:
                 await asyncio.sleep(wait)
 
     async def _list(self) -> None:
-        listing = await self._client.list(
+        """Read all, the vanished being told first.
+
+        Only the end tells which those are, and what else is new waits until then; mostly that is little. Where nothing
+        can have vanished all is new, and is told as it comes: whole, it may be far larger than what is kept of it.
+        """
+        unlisted = dict(self._objects)
+        may_vanish = bool(unlisted)
+        changes: list[Change] = []
+        events = self._client.stream(
             self._resource,
             namespace=self._namespace,
             label_selector=self._label_selector,
             field_selector=self._field_selector,
         )
+        async with aclosing(events):
+            while True:
+                async with asyncio.timeout(self._inactivity_timeout):
+                    event = await anext(events)
+                self._last_activity = self._clock()
+                if event.type == "BOOKMARK":
+                    break
+                key = key_of(event.object)
+                unlisted.pop(key, None)
+                change = compare(key, self._objects.get(key), event.object)
+                if may_vanish:
+                    changes += change
+                else:
+                    self._apply(change)
         self._client.metrics.lists.labels(self._resource.plural).inc()
-        self._last_activity = self._clock()
-        for change in diff(self._objects, listing.items):
-            self._apply(change)
-        self._resource_version = listing.resource_version
+        self._apply(Change(key, old, None) for key, old in unlisted.items())
+        self._apply(changes)
+        self._resource_version = event.object["metadata"]["resourceVersion"]
         self.synced.set()
 
     async def _watch(self) -> bool:
@@ -205,17 +222,17 @@ class Reflector:
                 if event.type != "BOOKMARK":
                     key = key_of(event.object)
                     new = None if event.type == "DELETED" else event.object
-                    for change in compare(key, self._objects.get(key), new):
-                        self._apply(change)
+                    self._apply(compare(key, self._objects.get(key), new))
                 self._resource_version = event.object["metadata"]["resourceVersion"]
 
-    def _apply(self, change: Change) -> None:
-        if change.new is None:
-            del self._objects[change.key]
-        else:
-            self._objects[change.key] = self._keep(change.new)
-        self._count.set(len(self._objects))
-        try:
-            self._on_change(change)
-        except Exception:
-            log.exception("change not handled", resource=self._resource.plural, key=change.key)
+    def _apply(self, changes: Iterable[Change]) -> None:
+        for change in changes:
+            if change.new is None:
+                del self._objects[change.key]
+            else:
+                self._objects[change.key] = self._keep(change.new)
+            self._count.set(len(self._objects))
+            try:
+                self._on_change(change)
+            except Exception:
+                log.exception("change not handled", resource=self._resource.plural, key=change.key)

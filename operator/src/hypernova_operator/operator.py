@@ -63,7 +63,8 @@ class Operator:
         self._elector = Elector(client, settings.namespace, LEADER_LEASE, identity, retry=LEADER_RETRY_SECONDS)
         self._recorder = EventRecorder(client, "hypernova-operator", settings.identity)
         self.cache = Cache(settings.limits)
-        self._sweeper = Sweeper(client, self.cache, settings.sweep_seconds, metrics)
+        self._reflectors = {kept.resource: reflected(client, kept) for kept in self.cache.many}
+        self._sweeper = Sweeper(client, self.cache, settings.sweep_seconds, metrics, self._reflectors)
         self._liveness = Liveness(self.cache.hosts)
         self._leases = Reflector(
             client,
@@ -72,7 +73,6 @@ class Operator:
             namespace=settings.namespace,
             label_selector=f"{HYPERVISOR_LABEL}=true",
         )
-        self._reflectors = [reflected(client, kept) for kept in self.cache.many]
         self._waiting = Waiting()
         self._ledger = Ledger(self.cache, self._wake_for_room)
         writes = InstanceWrites(client, self.cache, self._elector.is_leader)
@@ -119,7 +119,7 @@ class Operator:
                 group.create_task(self._leases.run(), name="leases")
                 group.create_task(self._liveness.run(), name="liveness")
                 group.create_task(self._recorder.run(), name="events")
-                for reflector in self._reflectors:
+                for reflector in self._reflectors.values():
                     group.create_task(reflector.run(), name="reflector")
                     # Then the sweep finds all read, and does not read it again.
                     await reflector.synced.wait()

@@ -151,10 +151,10 @@ class Bench:
         self.operator.stop()
         await seed.sow_instances(START_INSTANCES)
         await self._caught_up()
-        listing = await self._client.list_metadata(INSTANCES)
-        await self._client.create(INSTANCES, an_instance("waiting"))
+        waiting = await self._client.create(INSTANCES, an_instance("waiting"))
         started = time.monotonic()
-        events = self._client.watch(INSTANCES, resource_version=listing.resource_version, timeout_seconds=_WAIT_SECONDS)
+        since = waiting["metadata"]["resourceVersion"]
+        events = self._client.watch(INSTANCES, resource_version=since, timeout_seconds=_WAIT_SECONDS)
         starting = asyncio.create_task(asyncio.to_thread(self.operator.start))
         async with asyncio.timeout(_WAIT_SECONDS), aclosing(events):
             async for event in events:
@@ -187,7 +187,7 @@ class Bench:
         async def look() -> bool:
             try:
                 for resource in (NODES, HYPERVISORS, LEASES, INSTANCES):
-                    await self._client.list_metadata(resource)
+                    await self._client.current_version(resource)
             except ServerError:  # it has waited 3 s for its cache
                 await asyncio.sleep(1)
                 return False

@@ -141,11 +141,12 @@ async def test_a_silent_watch_is_noticed_and_misses_nothing(cluster, client, nam
         proxy_of(cluster) as proxy,
         mirroring(proxied(cluster, proxy, tmp_path), namespace, inactivity_timeout=2.0) as mirror,
     ):
-        mirror.told()
-        await eventually_async(lambda: proxy.connections > 0, "the watch's connection")
-        proxy.stall()
         await change(client, namespace, a="2")
-        await eventually_async(mirror.has(a="2"), "the change, by another connection")
+        await eventually_async(mirror.has(a="2"), "the watch to follow")
+        mirror.told()
+        proxy.stall()
+        await change(client, namespace, a="3")
+        await eventually_async(mirror.has(a="3"), "the change, by another connection")
         assert mirror.told() == [("modified", "a")]
         assert mirror.restarts("stalled") >= 1
 

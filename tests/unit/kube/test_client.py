@@ -200,6 +200,37 @@ class TestList:
         assert "as=PartialObjectMetadataList" in server.requests[0].headers["Accept"]
 
 
+class TestStream:
+    @staticmethod
+    def the_end(**annotations: str) -> bytes:
+        return TestWatch.an_event("BOOKMARK", {"metadata": {"resourceVersion": "9", "annotations": annotations}})
+
+    @staticmethod
+    async def read(client):
+        return [(event.type, event.object["metadata"].get("name")) async for event in client.stream(GADGETS)]
+
+    async def test_it_ends_with_a_bookmark_when_all_have_come(self, server, client):
+        one, other = (TestWatch.an_event("ADDED", an_item(name)) for name in "ab")
+        end = self.the_end(**{"k8s.io/initial-events-end": "true"})
+        server.will_answer(streaming(one + self.the_end() + other + end + one))
+        assert await self.read(client) == [("ADDED", "a"), ("ADDED", "b"), ("BOOKMARK", None)]
+        assert server.requests[0].query["sendInitialEvents"] == "true"
+
+    async def test_what_breaks_off_is_not_taken_for_all(self, server, client):
+        server.will_answer(streaming(TestWatch.an_event("ADDED", an_item("a"))))
+        with pytest.raises(Unreachable):
+            await self.read(client)
+
+    async def test_a_server_that_does_not_stream_is_asked_for_a_list(self, server, client):
+        server.will_answer(refusing(422, "Invalid"), a_page("a", "b"))
+        assert await self.read(client) == [("ADDED", "a"), ("ADDED", "b"), ("BOOKMARK", None)]
+
+    async def test_the_version_of_a_kind_is_had_without_reading_all(self, server, client):
+        server.will_answer(a_page("a", go_on="x"))
+        assert await client.current_version(GADGETS) == int(a_page()["metadata"]["resourceVersion"])
+        assert server.requests[0].query["limit"] == "1"
+
+
 class TestWatch:
     @staticmethod
     def an_event(kind: str, obj: Object) -> bytes:

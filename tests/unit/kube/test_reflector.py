@@ -11,7 +11,7 @@ from hypernova_kube.backoff import Backoff
 from hypernova_kube.client import Listing, WatchEvent
 from hypernova_kube.errors import Expired, Forbidden, ServerError, Unreachable
 from hypernova_kube.metrics import Metrics
-from hypernova_kube.reflector import Change, Reflector, compare, diff, identity
+from hypernova_kube.reflector import Change, Reflector, compare, identity
 from hypernova_kube.resources import LEASES, Key, key_of
 from support.virtual_time import now, virtual_time
 
@@ -43,34 +43,6 @@ class TestCompare:
         assert compare(A, old, new) == [Change(A, old, None), Change(A, None, new)]
 
 
-class TestDiff:
-    def test_what_vanished_is_told_first(self):
-        a, b = a_lease("a"), a_lease("b")
-        assert diff(kept(a), [b]) == [Change(A, a, None), Change(B, None, b)]
-
-    def test_nothing_new_is_no_change(self):
-        assert diff(kept(a_lease("a"), a_lease("b")), [a_lease("b"), a_lease("a")]) == []
-
-    objects = st.lists(
-        st.builds(a_lease, st.sampled_from("abcd"), st.integers(1, 3), st.sampled_from(["u", "v"])),
-        unique_by=key_of,
-    )
-
-    @settings(deadline=None)  # a busy machine is no bug
-    @given(objects, objects)
-    def test_following_the_changes_leads_from_the_one_to_the_other(self, before, after):
-        state = kept(*before)
-        for change in diff(state, after):
-            assert state.get(change.key) == change.old
-            if change.new is None:
-                del state[change.key]
-            else:
-                state[change.key] = change.new
-        assert {key: (obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]) for key, obj in state.items()} == {
-            key: (obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]) for key, obj in kept(*after).items()
-        }
-
-
 class ScriptedClient:
     """Answers lists and watches from a script, and remembers what was asked. Silent at the script's end."""
 
@@ -80,12 +52,18 @@ class ScriptedClient:
         self.asked = []
         self._script = iter(script)
 
-    async def list(self, resource, **_):
+    async def stream(self, resource, **_):
         self.asked.append((now(), "list"))
         answer = next(self._script)
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        for obj in answer.items:
+            if obj is SILENCE:
+                await asyncio.Event().wait()
+            if isinstance(obj, Exception):
+                raise obj
+            yield event("ADDED", obj)
+        yield bookmark(answer.resource_version)
 
     async def watch(self, resource, *, resource_version, timeout_seconds, **_):
         assert 240 <= timeout_seconds <= 360
@@ -247,6 +225,57 @@ class TestReflector:
             await asyncio.sleep(5)
         assert client.questions == ["list", "watch 10", "list", "watch 20"]
         assert reflector.changes[2:] == [Change(A, a, None), Change(Key("hn", "c"), None, c)]
+
+    @virtual_time
+    async def test_what_vanished_is_told_before_all_else_that_is_new(self):
+        a, b, newer = a_lease("a"), a_lease("b"), a_lease("b", version=15)
+        client = ScriptedClient(listing(a, b), [Expired(410, "Expired", "too old")], listing(newer, version=20))
+        async with reflecting(client) as reflector:
+            await asyncio.sleep(5)
+        assert reflector.changes[2:] == [Change(A, a, None), Change(B, b, newer)]
+
+    @virtual_time
+    async def test_a_first_list_is_told_as_it_comes_and_counts_when_it_is_whole(self):
+        client = ScriptedClient(listing(a_lease("a"), SILENCE))
+        async with reflecting(client) as reflector:
+            await asyncio.sleep(1)
+            assert [change.key for change in reflector.changes] == [A]
+            assert not reflector.synced.is_set()
+
+    @virtual_time
+    async def test_a_list_that_breaks_off_is_begun_again_and_nothing_is_told_twice(self):
+        a, b = a_lease("a"), a_lease("b")
+        for broken, seconds in ((Unreachable("cut"), 5), (SILENCE, 80)):
+            client = ScriptedClient(listing(a, b, broken), listing(b, version=20), [SILENCE])
+            async with reflecting(client) as reflector:
+                await asyncio.sleep(seconds)
+            assert client.questions[:3] == ["list", "list", "watch 20"]
+            assert reflector.changes[:3] == [Change(A, None, a), Change(B, None, b), Change(A, a, None)]
+            assert set(reflector.objects) == {B}
+
+    objects = st.lists(
+        st.builds(a_lease, st.sampled_from("abcd"), st.integers(1, 3), st.sampled_from(["u", "v"])),
+        unique_by=key_of,
+    )
+
+    @settings(deadline=None)  # a busy machine is no bug
+    @given(objects, objects)
+    def test_following_the_changes_leads_from_one_list_to_the_next(self, before, after):
+        @virtual_time
+        async def test():
+            client = ScriptedClient(listing(*before), [Expired(410, "Expired", "too old")], listing(*after))
+            async with reflecting(client) as reflector:
+                await asyncio.sleep(5)
+            state = {}
+            for change in reflector.changes:
+                assert state.get(change.key) == change.old
+                if change.new is None:
+                    del state[change.key]
+                else:
+                    state[change.key] = change.new
+            assert state == kept(*after) == dict(reflector.objects)
+
+        test()
 
     @virtual_time
     async def test_other_errors_list_again_too(self):

@@ -26,10 +26,12 @@ class Server:
         self.metrics = Metrics()
         self._script = iter(script)
 
-    async def list(self, resource: Resource, **_: Any) -> Listing:
+    async def stream(self, resource: Resource, **_: Any) -> AsyncIterator[WatchEvent]:
         listing = next(self._script)
         assert isinstance(listing, Listing)
-        return listing
+        for obj in listing.items:
+            yield WatchEvent("ADDED", obj)
+        yield WatchEvent("BOOKMARK", {"metadata": {"resourceVersion": listing.resource_version}})
 
     async def watch(self, resource: Resource, **_: Any) -> AsyncIterator[WatchEvent]:
         for event in next(self._script, ()):

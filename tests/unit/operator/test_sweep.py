@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from hypernova_kube.client import Listing
+from hypernova_kube.client import Listing, WatchEvent
 from hypernova_kube.errors import NotFound, Unreachable
 from hypernova_kube.resources import Key, Object, Resource, key_of
 from hypernova_operator.cache import Cache
-from hypernova_operator.cache.sweep import LIST_RATHER, Found, Sweeper, sweep
+from hypernova_operator.cache.sweep import LIST_RATHER, Found, Sweeper, catch_up, sweep
 from hypernova_operator.metrics import Metrics
-from support.builders import a_node, stored
+from support.builders import a_node, an_instance, stored
 from support.virtual_time import virtual_time
 
 
@@ -103,6 +105,71 @@ def test_a_sweep_comes_soon_after_a_replay_and_else_once_in_a_while(poked: bool,
         running.cancel()
 
     test()
+
+
+class Watched(Server):
+    """Instances that a reflector follows, which has come to version 10; the server is at `at`."""
+
+    def __init__(self, at: int, *events: WatchEvent) -> None:
+        super().__init__()
+        self.at = at
+        self.events = events
+        self.resource_version = "10"
+        self.objects: dict[Key, Object] = {}
+
+    async def current_version(self, resource: Resource) -> int:
+        return self.at
+
+    async def watch(self, resource: Resource, *, resource_version: str, **_: Any) -> AsyncIterator[WatchEvent]:
+        assert resource_version == "10"
+        for event in self.events:
+            yield event
+
+
+def web(name: str, version: int) -> Object:
+    return stored(an_instance(name), resourceVersion=str(version))
+
+
+def followed(*names: str) -> tuple[Cache, dict[Key, Object]]:
+    """A cache that a reflector has filled, and what the reflector keeps."""
+    cache, objects = Cache(), [web(name, 5) for name in names]
+    for obj in objects:
+        cache.instances.put(obj)
+    return cache, {key_of(obj): obj for obj in objects}
+
+
+def bookmark(version: int) -> WatchEvent:
+    return WatchEvent("BOOKMARK", {"metadata": {"resourceVersion": str(version)}})
+
+
+async def test_what_was_written_before_a_catch_up_is_known_after_it_though_the_reflector_is_late() -> None:
+    server = Watched(13, WatchEvent("MODIFIED", web("a", 11)), WatchEvent("DELETED", web("b", 12)), bookmark(13))
+    cache, server.objects = followed("a", "b")
+    assert await catch_up(server, cache.instances, server) == Found(changed=1, gone=0)
+    assert {instance.key.name: instance.version for instance in cache.instances.store} == {"a": 11}
+
+
+@pytest.mark.parametrize("events", [(), (bookmark(12),)], ids=["silence", "a bookmark of before"])
+async def test_a_catch_up_that_has_not_come_to_the_present_is_none(events: tuple[WatchEvent, ...]) -> None:
+    cache, _ = followed()
+    with pytest.raises(Unreachable):
+        await catch_up(Watched(13, *events), cache.instances, Watched(13))
+
+
+async def test_there_is_no_catching_up_with_a_reflector_that_lists() -> None:
+    cache, _ = followed()
+    server = Watched(13, bookmark(13))
+    server.resource_version = ""
+    with pytest.raises(Unreachable):
+        await catch_up(server, cache.instances, server)
+
+
+async def test_a_catch_up_removes_what_the_reflector_knows_to_be_gone() -> None:
+    server = Watched(10, bookmark(10))
+    cache, server.objects = followed("a", "b")
+    del server.objects[Key("default", "b")]
+    assert await catch_up(server, cache.instances, server) == Found(changed=0, gone=1)
+    assert [instance.key.name for instance in cache.instances.store] == ["a"]
 
 
 async def _answer(listing: Listing) -> Listing:
