@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import datetime
-from typing import Literal
 
 import numpy as np
 
@@ -15,9 +14,9 @@ from hypernova_operator.cache.records import HostAggregate
 from hypernova_operator.controllers.observed import Observed, only
 from hypernova_operator.controllers.statuses.hosts import failover, total
 from hypernova_operator.scheduler import Host, HostTable
-from hypernova_operator.scheduler.combinations import AboutAggregates
-from hypernova_operator.scheduler.filters.isolation import AdmitImage, AdmitNamespace, OneOf
+from hypernova_operator.scheduler.filters.isolation import Admit, OneOf, Side, isolation_of
 from hypernova_operator.scheduler.headroom import usable
+from hypernova_operator.scheduler.request import Labels
 
 MOST_NODES = 1024
 """Names that a status takes."""
@@ -63,10 +62,9 @@ def _conflict(aggregate: HostAggregate, cache: Cache, members: list[Host]) -> Ob
         return Observed("Conflict", "True", "HostInSeveralZones", words)
     namespaces = {each.labels for each in cache.namespaces.store} if aggregate.judged.projects else set()
     images = {each.labels for each in cache.images.store} if aggregate.judged.images else set()
-    words = _kept_for_nobody(
-        aggregate.key.name, members, [AdmitNamespace(labels) for labels in namespaces], "projects", "namespaces"
-    ) or _kept_for_nobody(aggregate.key.name, members, [AdmitImage(labels) for labels in images], "images", "Images")
-    if words:
+    name = aggregate.key.name
+    words = _kept_for_nobody(name, members, namespaces, "projects", "namespaces")
+    if words := words or _kept_for_nobody(name, members, images, "images", "Images"):
         return Observed("Conflict", "True", "ContradictoryIsolation", words)
     return Observed("Conflict", "False", "NoConflict", "")
 
@@ -89,20 +87,18 @@ def _in_several_zones(aggregate: HostAggregate, cache: Cache, members: list[Host
     return ""
 
 
-def _kept_for_nobody(
-    name: str,
-    members: list[Host],
-    admitted: Sequence[AboutAggregates],
-    side: Literal["projects", "images"],
-    whom: str,
-) -> str:
-    """What is wrong if aggregates together keep a host for none of those there are, in words; else empty."""
-    if not admitted:
+def _kept_for_nobody(name: str, members: list[Host], there_are: Collection[Labels], side: Side, whom: str) -> str:
+    """What is wrong if aggregates together keep a host for none of those there are, in words; else empty.
+
+    Those there are, namespaces or Images, are told by their labels.
+    """
+    if not there_are:
         return ""
+    admitted = [Admit(side, labels) for labels in there_are]
     # One host for each combination of aggregates, which share them: the first by name.
     for host in {tuple(map(id, host.aggregates)): host for host in reversed(members)}.values():
         aggregates = host.aggregates
-        others = [each.name for each in aggregates if getattr(each, side) is not None and each.name != name]
+        others = [each.name for each in aggregates if isolation_of(each, side) is not None and each.name != name]
         if others and not any(admits(aggregates) for admits in admitted):
             return (
                 f"host {host.name} takes no Instance: this aggregate and HostAggregate {' and '.join(others)} keep it "
