@@ -39,7 +39,8 @@ def explained(obj: Object, cache: Cache, ledger: Ledger, policy: Policy = DEFAUL
     decision = decide(ledger.table, resolved.want, replace(policy, choose_among=1))
     if isinstance(decision, Refusal):
         return Answer(False, f"{now}{instance.key} does not fit: {explain(decision)}")
-    to = decision.host + _zone(ledger.table, decision.host)
+    zone = cache.hosts[decision.host].zone
+    to = f"{decision.host} in {zone}" if zone else decision.host
     lines = [
         f"{now}{instance.key} ({_size(resolved)}) fits, and would go to {to}",
         f"{decision.passed} of {decision.considered} hosts would do; the best of them:",
@@ -70,12 +71,6 @@ def _size(resolved: Resolved) -> str:
     want = resolved.want
     vcpus = "1 vCPU" if want.vcpus == 1 else f"{want.vcpus} vCPUs"
     return f"{resolved.flavor.key.name}: {vcpus}, {needed(want.memory)} memory, {needed(want.disk)} disk"
-
-
-def _zone(table: HostTable, host: str) -> str:
-    row = table.row(host)
-    zone = table.at(row).zone if row is not None else ""
-    return f" in {zone}" if zone else ""
 
 
 def _table(candidates: Iterable[Candidate]) -> Iterator[str]:
