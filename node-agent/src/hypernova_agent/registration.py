@@ -11,7 +11,7 @@ from hypernova_agent.capacity import Room, room_of
 from hypernova_agent.host import HostFacts, HostFault
 from hypernova_agent.hypervisor_status import Known, status_of
 from hypernova_api.architecture import DomainType
-from hypernova_api.conditions import is_true
+from hypernova_api.conditions import Condition, is_true
 from hypernova_api.hypervisor import Hypervisor, HypervisorSpec
 from hypernova_kube.client import Client
 from hypernova_kube.errors import AlreadyExists, Conflict, Invalid
@@ -74,7 +74,11 @@ class Registration:
     def overcommitted(self) -> bool:
         """Whether the object says so."""
         obj = self._objects.get(self._key)
-        return obj is not None and is_true(Hypervisor.parse(obj).status.conditions, "Overcommitted")
+        if obj is None:
+            return False
+        # Asked for each Instance that goes: all the rest of what the host reports need not be read for it.
+        conditions = obj.get("status", {}).get("conditions", [])
+        return is_true(map(Condition.model_validate, conditions), "Overcommitted")
 
     def answers(self, facts: HostFacts) -> None:
         """The host answers, and is this."""
