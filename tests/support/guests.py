@@ -5,8 +5,10 @@ from typing import Any
 
 from hypernova_agent.desired import Guest
 from hypernova_agent.host import Owner, Reservation
+from hypernova_api.flavor import FlavorSpec
 from hypernova_api.instance import BoundImage, BoundKeyPair, Instance
 from hypernova_api.meta import FINALIZER
+from hypernova_api.quantity import Quantity
 from hypernova_kube.resources import Object
 from support.builders import AN_ED25519_KEY, a_condition, an_instance, stored
 
@@ -26,11 +28,17 @@ def a_bound_image(name: str = "debian-12", content: bytes | None = None, **parts
 
 
 def a_guest(**parts: Any) -> Guest:
-    """1 vCPU, 512 MiB, 4 GiB of disk."""
+    """1 vCPU, 512 MiB, 4 GiB of disk, unless `parts` say otherwise in bytes; they may be a whole `flavor` too."""
+    sizes = {"vcpus": 1, "memory": 512 * MIB, "disk": 4 * GIB} | {
+        name: parts.pop(name) for name in ("vcpus", "memory", "disk") if name in parts
+    }
+    flavor = FlavorSpec(
+        vcpus=sizes["vcpus"],
+        memory=Quantity.of_bytes(sizes["memory"]),
+        root_disk=Quantity.of_bytes(sizes["disk"]),
+    )
     defaults: dict[str, Any] = {
-        "vcpus": 1,
-        "memory": 512 * MIB,
-        "disk": 4 * GIB,
+        "flavor": flavor,
         "image": a_bound_image(),
         "reservation": RESERVATION,
     }

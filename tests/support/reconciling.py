@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from hypernova_agent import names
-from hypernova_agent.execute import HostProfile
+from hypernova_agent.guest_config import HostProfile
 from hypernova_agent.images.download import new_session
 from hypernova_agent.images.store import CachedImage, ImageStore, Progress
 from hypernova_agent.metrics import AgentMetrics

@@ -9,6 +9,7 @@ from hypernova_agent.allocation import NO_ALLOCATION, Allocation, allocation_of
 from hypernova_agent.errors import BindingIncomplete, InstanceFault, UserDataUnavailable
 from hypernova_agent.host import Owner, Reservation
 from hypernova_api.architecture import Firmware
+from hypernova_api.flavor import FlavorSpec
 from hypernova_api.instance import BoundImage, BoundKeyPair, Instance
 from hypernova_api.meta import FINALIZER
 from hypernova_api.overcommit import Overcommit
@@ -18,13 +19,9 @@ PowerState = Literal["Running", "Stopped"]
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """What a guest is made of. Fixed at binding; memory and disk in bytes."""
+    """What a guest is made of, as it was resolved for it."""
 
-    vcpus: int
-    memory: int
-    disk: int
-    """Size of the root disk; 0 takes the image's own."""
-
+    flavor: FlavorSpec
     image: BoundImage
     reservation: Reservation
     key_pairs: tuple[BoundKeyPair, ...] = ()
@@ -37,6 +34,21 @@ class Guest:
 
     overcommit: Overcommit = field(default_factory=Overcommit)
     """The host's ratios that were counted with then."""
+
+    @property
+    def vcpus(self) -> int:
+        """Virtual CPUs."""
+        return self.flavor.vcpus
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory."""
+        return self.flavor.memory.value
+
+    @property
+    def disk(self) -> int:
+        """Bytes of its root disk; 0 takes the image's own size."""
+        return self.flavor.root_disk.value
 
     @property
     def firmware(self) -> Firmware:
@@ -93,9 +105,7 @@ def _guest_of(instance: Instance) -> Guest | InstanceFault:
     address, placement = status.addresses[0], status.placement
     hostname = f"{instance.metadata.name}.{instance.metadata.namespace}"
     return Guest(
-        vcpus=status.flavor.vcpus,
-        memory=status.flavor.memory.value,
-        disk=status.flavor.root_disk.value,
+        flavor=status.flavor,
         image=status.image,
         reservation=Reservation(mac=address.mac, ip=address.ip, hostname=hostname),
         key_pairs=tuple(status.key_pairs),

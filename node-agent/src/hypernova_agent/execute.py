@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
-from typing import Literal
 
 from hypernova_agent import names
 from hypernova_agent.capacity import Room
 from hypernova_agent.configdrive import config_drive
-from hypernova_agent.desired import Guest
 from hypernova_agent.errors import ImageCacheDamaged
+from hypernova_agent.guest_config import HostProfile, guest_config
 from hypernova_agent.host import Host, Owner
 from hypernova_agent.images.store import ImageStore
 from hypernova_agent.plan import (
@@ -29,17 +27,7 @@ from hypernova_agent.plan import (
     UndefineDomain,
     Wait,
 )
-from hypernova_agent.xml.guest import GuestConfig, domain_xml
-
-
-@dataclass(frozen=True, slots=True)
-class HostProfile:
-    """What all guests of one host have in common."""
-
-    domain_type: Literal["kvm", "qemu"]
-    architecture: str
-    disk: int
-    """Bytes of the pool: the largest disk any guest can have."""
+from hypernova_agent.xml.guest import domain_xml
 
 
 class Executor:
@@ -85,7 +73,8 @@ class Executor:
             case EnsureReservation(reservation=reservation):
                 await self._host.reserve(reservation)
             case DefineDomain(owner=owner, guest=guest):
-                await self._host.define(domain_xml(self._guest_config(owner, guest)))
+                config = guest_config(owner, guest, self._profile, self._room, self._host.pool_path)
+                await self._host.define(domain_xml(config))
             case StartDomain(uid=uid):
                 await self._host.start(uid)
             case ShutdownDomain(uid=uid):
@@ -112,25 +101,6 @@ class Executor:
             backing=cached.volume,
             backing_format=cached.format,
             capacity=step.size or cached.virtual_size,
-        )
-
-    def _guest_config(self, owner: Owner, guest: Guest) -> GuestConfig:
-        return GuestConfig(
-            owner=owner,
-            domain_type=self._profile.domain_type,
-            architecture=self._profile.architecture,
-            vcpus=guest.vcpus,
-            memory=guest.memory,
-            pool=names.POOL,
-            root_volume=names.root_disk(owner.uid),
-            config_drive=names.config_drive(owner.uid),
-            network=names.NETWORK,
-            mac=guest.reservation.mac,
-            console_log=f"{self._host.pool_path}/{names.console_log(owner.uid)}",
-            firmware=guest.firmware,
-            cells=self._room.numa_cells(guest.allocation),
-            cpus=self._room.shared_cpus,
-            host_devices=guest.allocation.devices,
         )
 
 

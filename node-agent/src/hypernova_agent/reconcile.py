@@ -11,7 +11,8 @@ from hypernova_agent.admission import Claim, claim_of, refusal
 from hypernova_agent.capacity import Room
 from hypernova_agent.desired import Desired, Guest, desired_of
 from hypernova_agent.errors import InstanceFault, OutOfResources
-from hypernova_agent.execute import Executor, HostProfile
+from hypernova_agent.execute import Executor
+from hypernova_agent.guest_config import HostProfile
 from hypernova_agent.host import Domain, Host, HostError, HostUnreachable, Owner
 from hypernova_agent.images.store import ImageStore
 from hypernova_agent.memory import Memory, Moment, Retry

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 
-from hypernova_agent.execute import HostProfile
+from hypernova_agent.guest_config import HostProfile
 from hypernova_agent.host import Host, HostFacts, HostFault, HostUnreachable
 from hypernova_agent.hypervisor_status import domain_type_of
 from hypernova_agent.images.store import ImageStore
