@@ -23,7 +23,7 @@ from hypernova_agent.host import (
     Owner,
     Reservation,
 )
-from hypernova_agent.xml.guest import GuestConfig, domain_xml
+from hypernova_agent.xml.guest import DiskConfig, GuestConfig, InterfaceConfig, domain_xml
 from support.waiting import eventually_async
 
 MIB = 1 << 20
@@ -73,10 +73,8 @@ class Subject:
             vcpus=vcpus,
             memory=16 * MIB,
             pool=self.pool,
-            root_volume=disk,
-            config_drive=None,
-            network=self.network,
-            mac=f"52:54:00:{uid[0:2]}:{uid[2:4]}:{uid[4:6]}",
+            disks=(DiskConfig(disk, "qcow2"),),
+            interfaces=(InterfaceConfig(f"52:54:00:{uid[0:2]}:{uid[2:4]}:{uid[4:6]}", self.network),),
             console_log=f"{self.host.pool_path}/{self.name(uid)}.console.log",
         )
 
@@ -285,8 +283,8 @@ class HostContract:
     async def test_a_domain_without_its_disk_does_not_start_and_says_why(self, subject: Subject) -> None:
         guest = await subject.guest()
         await subject.host.define(domain_xml(guest))
-        await subject.host.delete_volume(guest.root_volume)
-        with pytest.raises(HostError, match=guest.root_volume):
+        await subject.host.delete_volume(guest.disks[0].volume)
+        with pytest.raises(HostError, match=guest.disks[0].volume):
             await subject.host.start(guest.owner.uid)
         assert await subject.state(guest.owner.uid) is DomainState.SHUT_OFF
 

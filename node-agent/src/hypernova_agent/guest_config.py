@@ -8,7 +8,7 @@ from hypernova_agent import names
 from hypernova_agent.capacity import Room
 from hypernova_agent.desired import Guest
 from hypernova_agent.host import Owner
-from hypernova_agent.xml.guest import GuestConfig
+from hypernova_agent.xml.guest import DiskConfig, GuestConfig, InterfaceConfig
 from hypernova_api.architecture import DomainType
 
 
@@ -39,10 +39,11 @@ def guest_config(owner: Owner, guest: Guest, profile: HostProfile, room: Room, p
         vcpus=guest.vcpus,
         memory=guest.memory,
         pool=names.POOL,
-        root_volume=names.root_disk(owner.uid),
-        config_drive=names.config_drive(owner.uid),
-        network=names.NETWORK,
-        mac=guest.reservation.mac,
+        disks=(
+            DiskConfig(names.root_disk(owner.uid), "qcow2"),
+            DiskConfig(names.config_drive(owner.uid), "raw", read_only=True),
+        ),
+        interfaces=(InterfaceConfig(guest.reservation.mac, names.NETWORK),),
         console_log=f"{pool_path}/{names.console_log(owner.uid)}",
         firmware=guest.firmware,
         cells=room.numa_cells(guest.allocation),

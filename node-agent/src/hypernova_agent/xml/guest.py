@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from string import ascii_lowercase
+from typing import Literal
 
 from hypernova_agent.host import Owner
 from hypernova_agent.xml.devices.controller import NoUsb
@@ -20,6 +22,27 @@ from hypernova_api.architecture import DomainType, Firmware
 
 
 @dataclass(frozen=True, slots=True)
+class DiskConfig:
+    """A disk of a guest."""
+
+    volume: str
+    format: Literal["qcow2", "raw"]
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceConfig:
+    """A network interface of a guest."""
+
+    mac: str
+    network: str
+    """Name of a libvirt network."""
+
+    link_up: bool = True
+    """Whether its cable is plugged in."""
+
+
+@dataclass(frozen=True, slots=True)
 class GuestConfig:
     """All that tells one guest from another."""
 
@@ -33,18 +56,12 @@ class GuestConfig:
     """Bytes."""
 
     pool: str
-    """The pool of both volumes."""
+    """The pool of all its volumes."""
 
-    root_volume: str
-    """A qcow2 volume."""
+    disks: tuple[DiskConfig, ...]
+    """In the order in which the guest finds them; it boots from the first."""
 
-    config_drive: str | None
-    """A raw volume, which the guest gets read-only."""
-
-    network: str
-    """Name of a libvirt network."""
-
-    mac: str
+    interfaces: tuple[InterfaceConfig, ...]
     console_log: str
     """Path on the host."""
 
@@ -83,14 +100,10 @@ def domain_xml(guest: GuestConfig) -> str:
 
 
 def _devices(guest: GuestConfig) -> list[Device]:
-    disks = [Disk(guest.pool, guest.root_volume, "qcow2", "vda", boot_order=1)]
-    if guest.config_drive is not None:
-        # On virtio like the root disk: the cloud kernels of distributions bring no driver for a SATA drive.
-        disks.append(Disk(guest.pool, guest.config_drive, "raw", "vdb", read_only=True))
     return [
         NoUsb(),
-        *disks,
-        Interface(guest.network, guest.mac),
+        *(_disk(guest.pool, disk, place) for place, disk in enumerate(guest.disks)),
+        *(Interface(each.network, each.mac, each.link_up) for each in guest.interfaces),
         Serial(guest.console_log),
         Graphics(),
         Audio(),
@@ -99,3 +112,15 @@ def _devices(guest: GuestConfig) -> list[Device]:
         Rng(),
         *(PciHostDevice(address) for address in guest.host_devices),
     ]
+
+
+def _disk(pool: str, disk: DiskConfig, place: int) -> Disk:
+    # All on virtio, the config drive, too: the cloud kernels of distributions bring no driver for a SATA drive.
+    return Disk(
+        pool,
+        disk.volume,
+        disk.format,
+        target=f"vd{ascii_lowercase[place]}",
+        boot_order=1 if place == 0 else None,
+        read_only=disk.read_only,
+    )

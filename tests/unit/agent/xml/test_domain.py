@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from hypernova_agent.host import Owner
-from hypernova_agent.xml.guest import GuestConfig, domain_name, domain_xml
+from hypernova_agent.xml.guest import DiskConfig, GuestConfig, InterfaceConfig, domain_name, domain_xml
 from hypernova_agent.xml.metadata import NAMESPACE, parse_owner
 from hypernova_agent.xml.numa import NumaCell
 from support.golden import assert_golden
@@ -17,6 +17,7 @@ GIB = 1 << 30
 MIB = 1 << 20
 
 UID = "4f8c1a9e-6b1d-4a57-9d0e-0c3d5e7f9a21"
+ROOT = DiskConfig(f"{UID}.root.qcow2", "qcow2")
 WEB = GuestConfig(
     owner=Owner(uid=UID, namespace="shop", name="web-1"),
     domain_type="kvm",
@@ -24,10 +25,8 @@ WEB = GuestConfig(
     vcpus=2,
     memory=2 * GIB,
     pool="hypernova",
-    root_volume=f"{UID}.root.qcow2",
-    config_drive=f"{UID}.config.raw",
-    network="hypernova-default",
-    mac="52:54:00:3c:00:07",
+    disks=(ROOT, DiskConfig(f"{UID}.config.raw", "raw", read_only=True)),
+    interfaces=(InterfaceConfig("52:54:00:3c:00:07", "hypernova-default"),),
     console_log=f"/var/lib/libvirt/hypernova/{UID}.console.log",
 )
 PINNED = replace(
@@ -40,6 +39,10 @@ PINNED = replace(
         NumaCell((2, 3), 4 * GIB, host_cell=1, cpus=(frozenset({12}), frozenset({28})), page_size=GIB),
     ),
     host_devices=("0000:65:00.0",),
+)
+RESCUED = replace(WEB, disks=(DiskConfig(f"{UID}.rescue.qcow2", "qcow2"), *WEB.disks))
+CABLES = replace(
+    WEB, interfaces=(*WEB.interfaces, InterfaceConfig("52:54:00:3c:00:08", "hypernova-default", link_up=False))
 )
 FLOATING = replace(
     WEB,
@@ -54,11 +57,13 @@ FLOATING = replace(
     ("guest", "file"),
     [
         (WEB, "domain-kvm.xml"),
-        (replace(WEB, config_drive=None), "domain-kvm-without-config-drive.xml"),
+        (replace(WEB, disks=(ROOT,)), "domain-kvm-without-config-drive.xml"),
         (replace(WEB, domain_type="qemu", vcpus=1, memory=16 * MIB), "domain-qemu.xml"),
-        (replace(WEB, domain_type="qemu", config_drive=None), "domain-qemu-without-config-drive.xml"),
+        (replace(WEB, domain_type="qemu", disks=(ROOT,)), "domain-qemu-without-config-drive.xml"),
         (replace(WEB, cpus="0-3,16-19"), "domain-kvm-beside-dedicated-cpus.xml"),
         (replace(WEB, firmware="UEFI"), "domain-kvm-uefi.xml"),
+        (RESCUED, "domain-kvm-rescued.xml"),
+        (CABLES, "domain-kvm-two-cables-one-unplugged.xml"),
         (FLOATING, "domain-kvm-two-cells-shared-cpus.xml"),
         (PINNED, "domain-kvm-two-cells-pinned-huge-pages-gpu.xml"),
         (replace(FLOATING, domain_type="qemu"), "domain-qemu-two-cells-shared-cpus.xml"),
