@@ -105,6 +105,11 @@ class HostAggregateSpec(Model):
     overcommit: Overcommit | None = None
     """Their ratios, where they have none of their own; of several aggregates the smallest holds."""
 
+    cpu_model: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][-._A-Za-z0-9]*$")] | None = None
+    """The CPU model, in libvirt's words, that guests placed there see, so that they can migrate among the hosts, e.g.
+    `EPYC-Milan`; the host's own when absent. Two aggregates of a host that name different models are a conflict. (Nova:
+    cpu_models.)"""
+
     projects: Projects | None = None
     """Tenant isolation; open to all namespaces when absent."""
 

@@ -10,7 +10,7 @@ from hypernova_api.architecture import DomainType, Firmware
 from hypernova_api.conditions import Conditions
 from hypernova_api.cpuset import HIGHEST_CPU, CpuSet
 from hypernova_api.flavor import Alias, PageSize
-from hypernova_api.meta import AGE, AS_SET, Column, Kind, Model, Rule, keyed_by
+from hypernova_api.meta import AGE, AS_SET, GROUP, Column, Kind, Model, Rule, keyed_by
 from hypernova_api.overcommit import Overcommit
 from hypernova_api.quantity import Quantity, between
 from hypernova_api.traits import Trait, Traits
@@ -184,6 +184,30 @@ class Versions(Model):
     """Version of Hypernova's node agent."""
 
 
+ORPHAN_ANNOTATION = f"orphan.{GROUP}/"
+"""An annotation of a Hypervisor of this name, followed by an orphan's UID, says what becomes of it: `adopt` makes its
+Instance anew, `remove` deletes the domain and its disks."""
+
+
+class Orphan(Model):
+    """A domain of ours on the host without an Instance. It is left as it is until an administrator decides."""
+
+    uid: str
+    """UUID of the domain: the UID its Instance had."""
+
+    namespace: str
+    """Namespace of its Instance."""
+
+    name: str
+    """Name of its Instance."""
+
+    running: bool
+    """Whether its guest is in memory."""
+
+    record: Annotated[str, Field(max_length=16384)] | None = None
+    """Its Instance as the domain remembers it, as JSON, for adoption; absent where it does not."""
+
+
 class HypervisorStatus(Model):
     """Written by the node's agent alone."""
 
@@ -217,9 +241,13 @@ class HypervisorStatus(Model):
     traits: Annotated[list[Trait], Field(max_length=512), AS_SET] = Field(default_factory=list)
     """What it can do: `HW_CPU_X86_AVX2`, `COMPUTE_STORAGE_BUS_VIRTIO`."""
 
+    orphans: Annotated[list[Orphan], Field(max_length=64), keyed_by("uid")] = Field(default_factory=list)
+    """Domains of ours without an Instance, the first 64 of them."""
+
     conditions: Conditions = Field(default_factory=list)
     """`Ready`: libvirt answers and the pool and default network are active. `Overcommitted`: its Instances claim more
-    than it has to give, as when it lost memory: none is touched, and no new one comes."""
+    than it has to give, as when it lost memory: none is touched, and no new one comes. `Orphans`: domains of ours have
+    no Instance; the annotation orphan.compute.hypernova.dev/UID, `adopt` or `remove`, says what becomes of one."""
 
 
 class Hypervisor(Kind, scope="Cluster", short_names=("hv",)):

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from hypernova_api.architecture import Architecture, DomainType, Firmware
-from hypernova_api.meta import AGE, Column, Kind, Model, Rule
+from hypernova_api.meta import AGE, Column, Kind, Model, Name, Rule
 from hypernova_api.quantity import Quantity, at_least
 from hypernova_api.traits import TraitRequirements
 
@@ -17,11 +17,22 @@ Format = Literal["qcow2", "raw"]
 class ImageSource(Model):
     """Where an image's bytes come from. Every agent that needs them downloads them once and keeps them."""
 
-    url: Annotated[str, Field(max_length=2048, pattern=r"^https?://[^\s]+$")]
+    url: Annotated[str, Field(max_length=2048, pattern=r"^https?://[^\s]+$")] | None = None
     """http or https address of the file, uncompressed."""
+
+    node_name: Name | None = None
+    """The node that has the file, made there by a snapshot: Instances that use it go there."""
 
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """SHA-256 of the file, 64 lower-case hex digits: what doesn't match is never used."""
+
+    rules: ClassVar[list[Rule]] = [
+        Rule(
+            "has(self.url) != has(self.nodeName)",
+            "give exactly one: url, or nodeName for what a snapshot left on a node",
+            "FieldValueRequired",
+        ),
+    ]
 
 
 class ImageProperties(Model):

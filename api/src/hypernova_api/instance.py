@@ -22,6 +22,13 @@ USER_DATA_LIMIT = 65536
 _EDIT_HINT = "rebuild the Instance, or delete and create it anew"
 
 
+PowerState = Literal["Running", "Stopped", "Paused", "Suspended"]
+"""What a guest should do."""
+
+RestartPolicy = Literal["Always", "OnFailure", "Never"]
+"""What becomes of a guest that ends by itself."""
+
+
 class Phase(StrEnum):
     """Where an Instance is in its life, as one word; its conditions say more."""
 
@@ -31,6 +38,14 @@ class Phase(StrEnum):
     """Bound; image, disks and domain are being made."""
     RUNNING = "Running"
     STOPPED = "Stopped"
+    PAUSED = "Paused"
+    """The guest is in memory and its CPUs stand still."""
+    SUSPENDED = "Suspended"
+    """The guest's memory is on its node's disk."""
+    RESCUED = "Rescued"
+    """A rescue image runs, with the root disk as its second one."""
+    UNKNOWN = "Unknown"
+    """Its node has not been heard of for too long. The guest may well run: nothing is started elsewhere."""
     FAILED = "Failed"
     """Couldn't be built or kept as asked; Ready says why and when it is tried again."""
     DELETING = "Deleting"
@@ -140,11 +155,33 @@ class Scheduling(Model):
     ]
 
 
+class NetworkAttachment(Model):
+    """A network card of the guest."""
+
+    name: Name
+    """Name of the network. In this version there is one: `default`."""
+
+    link_state: Literal["Up", "Down"] = "Up"
+    """Down: the guest sees its cable pulled."""
+
+    rules: ClassVar[list[Rule]] = [
+        Rule("self.name == 'default'", "in this version the only network is `default`", field=".name"),
+    ]
+
+
+class Lock(Model):
+    """Keeps all but administrators from changing or deleting the Instance. (Nova: lock.)"""
+
+    reason: Annotated[str, Field(min_length=1, max_length=255)]
+    """Why, for who is refused. (Nova: locked_reason.)"""
+
+
 class InstanceSpec(Model):
     """What the user asks for. Nobody of Hypernova's ever writes it."""
 
     flavor: Name
-    """Name of a Flavor."""
+    """Name of a Flavor. Another one resizes the Instance where it is: at once as far as its guest can take it, the rest
+    with its next start (condition RestartRequired)."""
 
     image: ImageReference
     """What the root disk starts from."""
@@ -155,9 +192,22 @@ class InstanceSpec(Model):
     scheduling: Scheduling | None = None
     """Where else it may and should go."""
 
-    power_state: Literal["Running", "Stopped"] = "Running"
-    """Whether the guest should run. Stopping presses the power button first, and pulls the plug when the guest
-    has not gone after `terminationGracePeriodSeconds`."""
+    power_state: PowerState = "Running"
+    """What the guest should do. Stopped presses the power button first, and pulls the plug when the guest has not gone
+    after `terminationGracePeriodSeconds`. Paused: its CPUs stand still. Suspended: its memory is on disk, and it goes
+    on from there when asked to run."""
+
+    restart_policy: RestartPolicy = "Always"
+    """What becomes of a guest that ends by itself while it should run: started again Always, OnFailure (it crashed, or
+    its QEMU or host died), or Never. One that is left off runs again when powerState goes to Stopped and back, or by an
+    InstanceAction of type Reboot."""
+
+    networks: Annotated[list[NetworkAttachment], Field(min_length=1, max_length=8)] | None = None
+    """Its network cards, in order; one on the network `default` when absent. Cards can be added at the end and taken
+    away from there while the guest runs."""
+
+    locked: Lock | None = None
+    """Set: only those with the right to `administer` the Instance may change or delete it, or act on it."""
 
     key_pairs: Annotated[list[Name], Field(max_length=16), AS_SET] = Field(default_factory=list)
     """KeyPairs of the Instance's namespace that the guest admits."""
@@ -174,7 +224,6 @@ class InstanceSpec(Model):
             "the image of an Instance cannot be edited: rebuild it (an InstanceAction of type Rebuild), "
             "or delete and create it anew",
         ),
-        immutable("flavor", "the flavor of an Instance cannot be edited in this version: delete and create it anew"),
         immutable("userData", f"user data is read at the first boot only and cannot be edited: {_EDIT_HINT}"),
         immutable(
             "keyPairs", f"key pairs are read at the first boot only and cannot be edited: {_EDIT_HINT}", empty="[]"
@@ -200,8 +249,11 @@ class BoundImage(Model):
     namespace: str
     """Namespace of the Image."""
 
-    url: str
-    """Where the file is fetched from."""
+    url: str | None = None
+    """Where the file is fetched from; absent for one that only `nodeName` has."""
+
+    node_name: str | None = None
+    """The node that has the file, as a snapshot was made there; absent: any can fetch it."""
 
     sha256: str
     """SHA-256 of the file, 64 lower-case hex digits."""
@@ -279,6 +331,26 @@ class Allocation(Model):
     """PCI devices."""
 
 
+class BoundRescue(Model):
+    """A rescue that goes on."""
+
+    action: str
+    """UID of the InstanceAction that began it."""
+
+    image: BoundImage
+    """What the guest has been booted from."""
+
+
+class PendingResize(Model):
+    """A flavor that has been granted, and that the guest does not have in full yet. Both are counted until it has."""
+
+    flavor: BoundFlavor
+    """What it is to have."""
+
+    allocation: Allocation | None = None
+    """What it got of the host beside amounts; absent if nothing."""
+
+
 class Candidate(Model):
     """A host that would have done, and how it weighed."""
 
@@ -310,6 +382,9 @@ class Placement(Model):
     overcommit: Overcommit | None = None
     """The ratios of the host that were counted with."""
 
+    cpu_model: str | None = None
+    """The CPU model that the host's aggregates have their guests see; absent: the host's own."""
+
 
 class InstanceStatus(Model):
     """What is. Written by the operator until the Instance is bound, by its node's agent afterwards."""
@@ -338,15 +413,39 @@ class InstanceStatus(Model):
     key_pairs: list[BoundKeyPair] = Field(default_factory=list)
     """The key pairs as they were at binding: what the guest was given."""
 
+    user_data: str | None = None
+    """What the last rebuild gave the guest, if it gave any."""
+
     addresses: list[Address] = Field(default_factory=list)
-    """The guest's addresses, given at binding."""
+    """The guest's addresses, one for each of its network cards, in order."""
+
+    launched_at: Time | None = None
+    """When its domain was first made. From then on a node without its disk makes no new one: that would hide a loss.
+    (Nova: launched_at.)"""
+
+    restart_count: Annotated[int, Field(ge=0)] = 0
+    """How often the guest has been started again after it had ended by itself."""
+
+    build: str | None = None
+    """UID of the InstanceAction that last rebuilt it; absent if it never was."""
+
+    rescue: BoundRescue | None = None
+    """Set while it is rescued."""
+
+    resize: PendingResize | None = None
+    """Set while a new flavor has been granted and is not in force in full."""
+
+    domain_uid: str | None = None
+    """UUID of its domain, where that is not the Instance's UID: it was adopted after its first object had been lost."""
 
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The metadata.generation that this status is about."""
 
     conditions: Conditions = Field(default_factory=list)
-    """`Scheduled`: a node has been found. `Ready`: the guest is in the power state asked for. `PlacementDrift`: it
-    would not be placed on its node today, as labels, aggregates or zones have changed; nothing is done about it."""
+    """`Scheduled`: a node has been found. `Ready`: the guest is in the power state asked for. `RestartRequired`: part
+    of what is asked for comes with its next start. `Resized`: whether spec.flavor was granted, while it differs from
+    what the guest has. `PlacementDrift`: it would not be placed on its node today, as labels, aggregates or zones have
+    changed; nothing is done about it."""
 
 
 class Instance(Kind, short_names=("inst",)):
@@ -393,6 +492,8 @@ class Instance(Kind, short_names=("inst",)):
         Column("Zone", ".status.availabilityZone", priority=1),
         Column("Group", ".spec.scheduling.group", priority=1),
         Column("Image", ".spec.image.name", priority=1),
+        Column("Restarts", ".status.restartCount", "integer", priority=1),
+        Column("Locked", ".spec.locked.reason", priority=1),
         Column("Reason", '.status.conditions[?(@.type=="Ready")].reason', priority=1),
         Column("Drift", '.status.conditions[?(@.type=="PlacementDrift")].status', priority=1),
         Column("Created By", r".metadata.annotations.compute\.hypernova\.dev/created-by", priority=1),

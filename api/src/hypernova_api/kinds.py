@@ -1,5 +1,6 @@
 """All kinds of the group, for whoever walks over them."""
 
+from hypernova_api.action import InstanceAction
 from hypernova_api.aggregate import HostAggregate
 from hypernova_api.flavor import Flavor
 from hypernova_api.group import InstanceGroup
@@ -19,6 +20,7 @@ KINDS: tuple[type[Kind], ...] = (
     Hypervisor,
     Image,
     Instance,
+    InstanceAction,
     InstanceGroup,
     KeyPair,
 )

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 from hypernova_agent.allocation import NO_ALLOCATION, Allocation, allocation_of
 from hypernova_agent.errors import BindingIncomplete, InstanceFault, UserDataUnavailable
 from hypernova_agent.host import Owner, Reservation
 from hypernova_api.architecture import Firmware
 from hypernova_api.flavor import FlavorSpec
-from hypernova_api.instance import BoundImage, BoundKeyPair, Instance
+from hypernova_api.instance import BoundImage, BoundKeyPair, Instance, PowerState
 from hypernova_api.meta import FINALIZER
 from hypernova_api.overcommit import Overcommit
-
-PowerState = Literal["Running", "Stopped"]
 
 
 @dataclass(frozen=True, slots=True)

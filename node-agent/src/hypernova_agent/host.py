@@ -6,6 +6,7 @@
 Errors of every call:
     HostUnreachable  the connection is gone or hangs; the same call may work later
     HostError        the host said no; the message is the host's own, for people
+    GuestUnreachable a HostError: the guest's agent does not answer, or the guest cannot do what was asked
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from hypernova_api.action import GuestInfo
 from hypernova_api.architecture import Firmware
 
 
@@ -30,14 +32,34 @@ class HostError(HostFault):
     """libvirt refused or failed; the message is its own, shortened to one line."""
 
 
+class GuestUnreachable(HostError):
+    """The guest has no agent that answers, or the agent cannot do it."""
+
+
 class DomainState(StrEnum):
     """What a domain does now."""
 
     RUNNING = "running"
     PAUSED = "paused"
+    """Its CPUs stand still because somebody asked for it."""
+    STALLED = "stalled"
+    """Its CPUs stand still because its disk gave an error, as a full pool does. `resume` tries again."""
     SHUTTING_DOWN = "shutting-down"
     SHUT_OFF = "shut-off"
     CRASHED = "crashed"
+    """Off, and not because the guest or anybody wanted it: QEMU died, the guest panicked."""
+
+
+class Run(StrEnum):
+    """What the domain itself remembers of its guest's last power-on, until it is defined anew."""
+
+    NONE = ""
+    """Not powered on since, or nobody took note."""
+    BEGUN = "begun"
+    COMPLETED = "completed"
+    """The guest powered itself off."""
+    FAILED = "failed"
+    """It ended otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +72,57 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """A network card of a guest, and whether its cable is plugged in."""
+
+    mac: str
+    up: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What a domain is made of, as far as that can be changed. Memory in bytes."""
+
+    vcpus: int = 0
+    max_vcpus: int = 0
+    """How many it can have without being started anew."""
+
+    memory: int = 0
+    """Of a running one: what the guest has taken of it."""
+
+    max_memory: int = 0
+    """How much it can have without being started anew."""
+
+    volumes: tuple[str, ...] = ()
+    """Its disks, in order."""
+
+    links: tuple[Link, ...] = ()
+    """Its network cards, in order."""
+
+    digest: str = ""
+    """Of all that cannot be changed while the guest runs, as whoever defined it put it down."""
+
+    boot: str = ""
+    """A token of the power-on that was asked for last when it was defined: a guest that runs with another has not had
+    it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Domain:
     """A domain of ours as it is now."""
 
     owner: Owner
     state: DomainState
+    defined: Definition = Definition()
+    """What its next power-on makes of it."""
+
+    running: Definition | None = None
+    """What its guest has now; None while it is off."""
+
+    saved: bool = False
+    """Its guest's memory is on disk: the next start goes on from there, with the devices of then."""
+
+    run: Run = Run.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +134,14 @@ class Volume:
     allocation: int
     backing: str | None = None
     """Name of the volume that this one is an overlay on: the image must not go before its last overlay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Room in our pool, in bytes, now."""
+
+    capacity: int
+    available: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +251,68 @@ class Host(Protocol):
 
     async def define(self, xml: str) -> None: ...
 
-    async def start(self, uid: str) -> None: ...
+    async def start(self, uid: str, *, paused: bool = False) -> None:
+        """Power on, or go on from what `save` has kept: with the guest's clock put right if its agent answers.
+
+        `paused`: with its CPUs standing still.
+        """
+        ...
+
+    async def pause(self, uid: str) -> None:
+        """Have the guest's CPUs stand still."""
+        ...
+
+    async def resume(self, uid: str) -> None:
+        """Have them go on."""
+        ...
+
+    async def save(self, uid: str) -> None:
+        """Put the guest's memory on disk and power off; as long as that takes. The next start goes on running."""
+        ...
+
+    async def discard_saved(self, uid: str) -> None:
+        """Throw away what `save` has kept."""
+        ...
+
+    async def mark(self, uid: str, run: Run) -> None:
+        """Have the domain remember it, until it is defined anew."""
+        ...
+
+    async def record(self, uid: str) -> str | None:
+        """What its definition carries for whoever finds it without an Instance (`xml.metadata`)."""
+        ...
+
+    async def set_vcpus(self, uid: str, count: int) -> None:
+        """Have a running guest's CPUs be so many, up to what it was started for."""
+        ...
+
+    async def set_memory(self, uid: str, size: int) -> None:
+        """Offer a running guest so many bytes of memory, up to what it was started for; what it takes is its affair."""
+        ...
+
+    async def attach_interface(self, uid: str, xml: str) -> None:
+        """Plug a network card into a running guest."""
+        ...
+
+    async def detach_interface(self, uid: str, mac: str) -> None:
+        """Ask a running guest to let a network card go; it is gone when `Domain.running` says so."""
+        ...
+
+    async def set_link(self, uid: str, link: Link) -> None:
+        """Plug a running guest's cable in or pull it."""
+        ...
+
+    async def inject_nmi(self, uid: str) -> None:
+        """Send a running guest a non-maskable interrupt."""
+        ...
+
+    async def guest_info(self, uid: str) -> GuestInfo:
+        """What the guest's agent tells; what it cannot is left out."""
+        ...
+
+    async def set_password(self, uid: str, user: str, hash_: str) -> None:
+        """Have the guest's agent set a user's password, given as /etc/shadow keeps it."""
+        ...
 
     async def shutdown(self, uid: str) -> None:
         """Press the guest's power button; returns at once."""
@@ -195,6 +332,25 @@ class Host(Protocol):
 
     async def create_overlay(self, name: str, *, backing: str, backing_format: str, capacity: int) -> None:
         """Make a qcow2 volume on top of another of our pool."""
+        ...
+
+    async def resize_volume(self, name: str, capacity: int, *, uid: str) -> None:
+        """Let the guest `uid`, running or not, see more bytes of its disk; never fewer."""
+        ...
+
+    async def copy_volume(
+        self, name: str, target: str, *, uid: str, on_progress: Callable[[float], None] = lambda _: None
+    ) -> None:
+        """Make `target`, a qcow2 on its own, of what a disk of the guest `uid` holds at one moment.
+
+        Of a running guest while it runs: with its file systems frozen at that moment if its agent answers. Takes as
+        long as it takes; `on_progress` hears of parts of 1. On any error nothing of it is left; one that a crash of
+        ours has left behind is made anew.
+        """
+        ...
+
+    async def space(self) -> Space:
+        """Room in the pool."""
         ...
 
     async def upload(self, name: str, chunks: AsyncIterator[bytes], *, size: int | None) -> None:

@@ -12,14 +12,24 @@ _IMAGE = "image-"
 _MARKER = ".json"
 
 
-def root_disk(uid: str) -> str:
-    """The volume with an Instance's root disk, an overlay on its image."""
-    return f"{uid}.root.qcow2"
+def root_disk(uid: str, build: str = "") -> str:
+    """The volume with an Instance's root disk, an overlay on its image. `build`: the rebuild that made it, if any."""
+    return f"{uid}.root{_of(build)}.qcow2"
 
 
-def config_drive(uid: str) -> str:
+def config_drive(uid: str, build: str = "") -> str:
     """The volume with what the guest reads about itself at its first boot."""
-    return f"{uid}.config.iso"
+    return f"{uid}.config{_of(build)}.iso"
+
+
+def rescue_disk(uid: str, action: str) -> str:
+    """The volume that a rescued Instance is booted from."""
+    return f"{uid}.rescue{_of(action)}.qcow2"
+
+
+def snapshot(action: str) -> str:
+    """The volume that a snapshot is written to."""
+    return f"snapshot-{action}.qcow2"
 
 
 def console_log(uid: str) -> str:
@@ -50,3 +60,8 @@ def is_image(volume: str) -> bool:
 def sha256_of(volume: str) -> str:
     """The digest in the name of an image's volume, or of its marker."""
     return volume.removeprefix(_IMAGE).removesuffix(_MARKER)
+
+
+def _of(action: str) -> str:
+    """An InstanceAction's UID in the name of a volume: all of it, as two of one Instance must never meet."""
+    return f"-{action}" if action else ""

@@ -57,7 +57,7 @@ class Download:
         """Bytes handed on so far."""
 
         self._content = response.content
-        self.server = _server(image.url)
+        self.server = _server(image.url or "")
         """Where they come from, as it may be shown."""
 
         self._sha256 = image.sha256
@@ -128,6 +128,10 @@ async def download(
         ImageDownloadFailed: the server cannot be reached, or does not answer with the file.
         ImageTooLarge: it says that it would send more than `bound()` bytes.
     """
+    if image.url is None:
+        raise ImageDownloadFailed(
+            f"only node {image.node_name} has this image, as a snapshot was made there, and it is not there any more"
+        )
     server = _server(image.url)
     with _failures(server, lambda: "it closed the connection"):
         # aiohttp's number is the first that is too many.

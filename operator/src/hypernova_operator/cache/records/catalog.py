@@ -113,6 +113,7 @@ def image(obj: Object) -> Image:
         name=key.name,
         namespace=key.namespace,
         url=parsed.spec.source.url,
+        node_name=parsed.spec.source.node_name,
         sha256=parsed.spec.source.sha256,
         format=parsed.spec.format,
         properties=parsed.spec.properties,
