@@ -10,6 +10,8 @@ NETWORK = "hypernova-default"
 
 _IMAGE = "image-"
 _MARKER = ".json"
+_LOG_BACKUPS = 3
+"""How many older parts of a log virtlogd keeps, unless its host's administrator says otherwise."""
 
 
 def root_disk(uid: str, build: str = "") -> str:
@@ -37,9 +39,18 @@ def console_log(uid: str) -> str:
     return f"{uid}.console.log"
 
 
+def console_logs(uid: str) -> tuple[str, ...]:
+    """The volumes with all that is kept of what the guest wrote to its serial port, the newest part first.
+
+    virtlogd renames a part that is full, so that most guests have the first alone.
+    """
+    newest = console_log(uid)
+    return newest, *(f"{newest}.{age}" for age in range(_LOG_BACKUPS))
+
+
 def volumes_of(uid: str) -> tuple[str, ...]:
     """All volumes an Instance can have."""
-    return root_disk(uid), config_drive(uid), console_log(uid)
+    return root_disk(uid), config_drive(uid), *console_logs(uid)
 
 
 def image(sha256: str) -> str:

@@ -32,7 +32,7 @@ class Observed:
     """None: no domain."""
 
     volumes: frozenset[str] = frozenset()
-    """Names of those volumes of the Instance that are there."""
+    """Names of those volumes of ours for the Instance that are there; the host makes the logs."""
 
     reservation: Reservation | None = None
     """What the default network answers the Instance's MAC."""
@@ -53,7 +53,9 @@ async def observe(host: Host, desired: Desired) -> Observed:
     """Look at the host: a handful of calls of a millisecond. What only the agent knows is left at its default."""
     uid = desired.owner.uid
     domain = await host.domain(uid)
-    volumes = frozenset([name for name in names.volumes_of(uid) if await host.volume(name) is not None])
+    # Not the logs: one look for a volume that is not there has libvirt read the whole pool.
+    made = (names.root_disk(uid), names.config_drive(uid))
+    volumes = frozenset([name for name in made if await host.volume(name) is not None])
     mac = desired.guest.reservation.mac if isinstance(desired.guest, Guest) else None
     reservation = next((r for r in await host.reservations() if r.mac == mac), None)
     return Observed(domain=domain.state if domain else None, volumes=volumes, reservation=reservation)

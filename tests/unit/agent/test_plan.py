@@ -33,7 +33,7 @@ from support.guests import GIB, OWNER, RESERVATION, UID, a_guest
 RUNNING, PAUSED = DomainState.RUNNING, DomainState.PAUSED
 OFF, CRASHED, SHUTTING_DOWN = DomainState.SHUT_OFF, DomainState.CRASHED, DomainState.SHUTTING_DOWN
 GUEST = a_guest()
-ROOT, CONFIG, LOG = names.volumes_of(UID)
+ROOT, CONFIG, *LOGS = names.volumes_of(UID)
 NOW = 1000.0
 
 
@@ -45,7 +45,7 @@ def wanted(power_state: Any = "Running", **parts: Any) -> Desired:
 
 def seen(domain: DomainState | None = None, **parts: Any) -> Observed:
     """With a domain: all that belongs to it. Without: nothing."""
-    built = {"volumes": frozenset({ROOT, CONFIG, LOG}), "reservation": RESERVATION} if domain is not None else {}
+    built = {"volumes": frozenset({ROOT, CONFIG}), "reservation": RESERVATION} if domain is not None else {}
     return Observed(**{"now": NOW, "domain": domain, **built, **parts})
 
 
@@ -55,7 +55,7 @@ DRIVE = CreateConfigDrive(OWNER, GUEST)
 ADDRESS = EnsureReservation(RESERVATION)
 DEFINE = DefineDomain(OWNER, GUEST)
 START, PRESS, PLUG, FORGET = StartDomain(UID), ShutdownDomain(UID), DestroyDomain(UID), UndefineDomain(UID)
-VOLUMES = [DeleteVolume(ROOT), DeleteVolume(CONFIG), DeleteVolume(LOG)]
+VOLUMES = [DeleteVolume(volume) for volume in (ROOT, CONFIG, *LOGS)]
 FREE = ReleaseReservation(RESERVATION.mac)
 DONE = RemoveFinalizer(OWNER)
 
@@ -193,7 +193,7 @@ def done(observed: Observed, step: Step) -> Observed:
             return replace(observed, domain=observed.domain or OFF)
         case StartDomain():
             assert observed.domain in (OFF, CRASHED), "started twice"
-            return replace(observed, domain=RUNNING, volumes=observed.volumes | {LOG}, start_after=None)
+            return replace(observed, domain=RUNNING, start_after=None)
         case ShutdownDomain():
             first = observed.stopping.since if observed.stopping else observed.now
             return replace(observed, stopping=Stopping(first, observed.now))

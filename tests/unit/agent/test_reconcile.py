@@ -40,7 +40,7 @@ async def test_create_to_running_is_one_write_and_then_there_are_none() -> None:
     async with a_rig() as rig:
         uid = await built(rig)
         assert rig.writes == 1
-        assert set(names.volumes_of(uid)) <= set(rig.host.machine.volumes)
+        assert {names.root_disk(uid), names.config_drive(uid)} <= set(rig.host.machine.volumes)
         for _ in range(5):
             rig.queue.add(*rig.view)
             await asyncio.sleep(60)
@@ -520,7 +520,7 @@ async def test_an_instance_taken_away_by_force_leaves_its_guest_alone() -> None:
         rig._told(next(iter(rig.view)), None)
         await asyncio.sleep(400)
         assert state(rig, uid) is DomainState.RUNNING
-        assert set(names.volumes_of(uid)) <= set(rig.host.machine.volumes)
+        assert {names.root_disk(uid), names.config_drive(uid)} <= set(rig.host.machine.volumes)
 
 
 @virtual_time
