@@ -1,0 +1,57 @@
+"""What came of a look at an Instance, as data: what its status says of it, and what its action makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from hypernova_agent.host import Domain
+from hypernova_agent.images.store import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What should be, is, as far as the agent can bring it about."""
+
+    domain: Domain | None
+    """As it is now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """The image is on its way."""
+
+    image: str
+    progress: Progress | None
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """The guest's memory is being put on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """The power button has been pressed; the plug is pulled at a time."""
+
+    plug_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The guest ended by itself, for the `times`-th time in a row, and is started again at a time."""
+
+    start_at: datetime
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Something is in the way. `retry_at` None: it is tried again when what is in the way has changed."""
+
+    reason: str
+    message: str
+    retry_at: datetime | None
+
+
+Outcome = Settled | Fetching | Saving | Stopping | Ended | Failed
