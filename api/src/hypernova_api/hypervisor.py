@@ -247,7 +247,8 @@ class HypervisorStatus(Model):
     conditions: Conditions = Field(default_factory=list)
     """`Ready`: libvirt answers and the pool and default network are active. `Overcommitted`: its Instances claim more
     than it has to give, as when it lost memory: none is touched, and no new one comes. `Orphans`: domains of ours have
-    no Instance; the annotation orphan.compute.hypernova.dev/UID, `adopt` or `remove`, says what becomes of one."""
+    no Instance; the annotation orphan.compute.hypernova.dev/UID, `adopt` or `remove`, says what becomes of one.
+    `DiskPressure`: the pool is nearly full."""
 
 
 class Hypervisor(Kind, scope="Cluster", short_names=("hv",)):

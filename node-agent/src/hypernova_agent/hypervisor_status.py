@@ -5,7 +5,7 @@ It is written only when it says something new, and nothing in it changes with wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -13,17 +13,20 @@ from typing import Any
 
 from hypernova_agent.admission import Claim, excess
 from hypernova_agent.capacity import Room, unknown_cpus
-from hypernova_agent.host import Abilities, HostCell, HostFacts, HostFault, HostUnreachable, PciDevice
+from hypernova_agent.host import Abilities, HostCell, HostFacts, HostFault, HostUnreachable, PciDevice, Space
+from hypernova_agent.orphans import MOST_TOLD
 from hypernova_api.architecture import DomainType
 from hypernova_api.conditions import Condition, merge, timestamp
 from hypernova_api.cpuset import format_cpuset
 from hypernova_api.hypervisor import (
+    ORPHAN_ANNOTATION,
     Cell,
     Cpu,
     Device,
     HugePages,
     Hypervisor,
     HypervisorSpec,
+    Orphan,
     Resources,
     Versions,
 )
@@ -33,6 +36,12 @@ AGENT_VERSION = version("hypernova-operator")
 
 MOST_DEVICES = 512
 """As many as the API takes."""
+
+LEAST_SPACE = 0.05
+"""Part of the pool that should be free."""
+
+_Observation = tuple[str, bool, str, str]
+"""Of a condition: type, truth, reason and message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,12 @@ class Known:
 
     refused: str = ""
     """What the API server says against the facts; empty if nothing."""
+
+    orphans: tuple[Orphan, ...] = ()
+    """Domains and disks without an Instance."""
+
+    space: Space | None = None
+    """Room in the pool; None as long as nobody has looked."""
 
 
 def status_of(
@@ -75,8 +90,10 @@ def status_of(
     observed = [_ready(known, hypervisor.spec)]
     told: dict[str, Any] = {"observed_generation": generation}
     if known.facts is not None and room is not None and not known.refused:
-        told |= _facts(known.facts, room, domain_type)
-        observed.append(_overcommitted(excess(claims, room)))
+        told |= _facts(known.facts, room, domain_type) | {"orphans": list(known.orphans[:MOST_TOLD])}
+        observed += [_overcommitted(excess(claims, room)), _orphans(known.orphans)]
+        if known.space is not None:
+            observed.append(_disk_pressure(known.space))
     conditions = [
         Condition(
             type=type_,
@@ -100,8 +117,7 @@ def domain_type_of(facts: HostFacts, asked: DomainType | None) -> DomainType:
     return "kvm" if "kvm" in facts.abilities else "qemu"
 
 
-def _ready(known: Known, spec: HypervisorSpec) -> tuple[str, bool, str, str]:
-    """Type, truth, reason and message."""
+def _ready(known: Known, spec: HypervisorSpec) -> _Observation:
     if known.fault is not None:
         reason = "LibvirtUnreachable" if isinstance(known.fault, HostUnreachable) else "HostError"
         return "Ready", False, reason, f"{known.fault}; running guests go on, and it is tried again and again"
@@ -120,12 +136,34 @@ def _ready(known: Known, spec: HypervisorSpec) -> tuple[str, bool, str, str]:
     return "Ready", True, "LibvirtReady", ""
 
 
-def _overcommitted(excess: str | None) -> tuple[str, bool, str, str]:
-    """Type, truth, reason and message."""
+def _overcommitted(excess: str | None) -> _Observation:
     if excess is None:
         return "Overcommitted", False, "InstancesFit", ""
     message = f"{excess}: all go on, and no new one comes; delete some, or give the node back what it had"
     return "Overcommitted", True, "InstancesClaimTooMuch", message
+
+
+def _orphans(orphans: Sequence[Orphan]) -> _Observation:
+    if not orphans:
+        return "Orphans", False, "NoOrphans", ""
+    first = orphans[0]
+    whose = f"{first.namespace}/{first.name}" if first.name else "an unknown Instance's"
+    message = (
+        f"{len(orphans)} on this node without an Instance, the first {whose}, UID {first.uid}: see status.orphans. "
+        f"Nothing is done to any before this Hypervisor is annotated {ORPHAN_ANNOTATION}UID=adopt or =remove"
+    )
+    return "Orphans", True, "DomainsWithoutInstance", message
+
+
+def _disk_pressure(space: Space) -> _Observation:
+    if space.available >= space.capacity * LEAST_SPACE:
+        return "DiskPressure", False, "PoolHasSpace", ""
+    # No numbers: the condition would be written anew with each change of them.
+    message = (
+        f"less than {LEAST_SPACE:.0%} of the pool is free: when it is full, guests that write are halted until there "
+        "is space again. Delete Instances or make the pool larger"
+    )
+    return "DiskPressure", True, "PoolNearlyFull", message
 
 
 def _facts(facts: HostFacts, room: Room, domain_type: DomainType | None) -> dict[str, Any]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 POOL = "hypernova"
 """The storage pool with all volumes."""
 
 NETWORK = "hypernova-default"
 """The libvirt network behind the Instances' default network."""
 
+_UID_LENGTH = 36
+_UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.")
 _IMAGE = "image-"
 _MARKER = ".json"
 _LOG_BACKUPS = 3
@@ -51,6 +55,12 @@ def console_logs(uid: str) -> tuple[str, ...]:
 def volumes_of(uid: str) -> tuple[str, ...]:
     """All volumes an Instance can have."""
     return root_disk(uid), config_drive(uid), *console_logs(uid)
+
+
+def instance_of(volume: str) -> str | None:
+    """The UID of the Instance that a volume belongs to; None of an image's and others'."""
+    uid = volume[:_UID_LENGTH]
+    return uid if _UID.match(volume) else None
 
 
 def image(sha256: str) -> str:

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 
 from hypernova_agent.admission import Claim
 from hypernova_agent.capacity import Room, room_of
-from hypernova_agent.host import HostFacts, HostFault
+from hypernova_agent.host import HostFacts, HostFault, Space
 from hypernova_agent.hypervisor_status import Known, status_of
 from hypernova_api.architecture import DomainType
 from hypernova_api.conditions import Condition, is_true
-from hypernova_api.hypervisor import Hypervisor, HypervisorSpec
+from hypernova_api.hypervisor import Hypervisor, HypervisorSpec, Orphan
 from hypernova_kube.client import Client
 from hypernova_kube.errors import AlreadyExists, Conflict, Invalid
 from hypernova_kube.process.logs import get_logger
@@ -80,9 +80,28 @@ class Registration:
         conditions = obj.get("status", {}).get("conditions", [])
         return is_true(map(Condition.model_validate, conditions), "Overcommitted")
 
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """Of the object."""
+        return self._objects.get(self._key, {}).get("metadata", {}).get("annotations") or {}
+
+    @property
+    def orphans(self) -> tuple[Orphan, ...]:
+        """Those that were found last."""
+        return self._known.orphans if self._known is not None else ()
+
     def answers(self, facts: HostFacts) -> None:
         """The host answers, and is this."""
-        self._known = Known(facts)
+        before = self._known or Known()
+        self._known = Known(facts, orphans=before.orphans, space=before.space)
+
+    def found(self, orphans: tuple[Orphan, ...]) -> None:
+        """These of the host's domains and disks have no Instance."""
+        self._known = replace(self._known or Known(), orphans=orphans)
+
+    def has(self, space: Space) -> None:
+        """The pool has so much room."""
+        self._known = replace(self._known or Known(), space=space)
 
     def fails(self, fault: HostFault) -> None:
         """The host does not answer, or refuses what an agent needs of it."""

@@ -13,6 +13,7 @@ from hypernova_agent.host import Host, HostFacts, HostFault, HostUnreachable
 from hypernova_agent.hypervisor_status import domain_type_of
 from hypernova_agent.images.store import ImageStore
 from hypernova_agent.metrics import AgentMetrics
+from hypernova_agent.orphans import Orphans
 from hypernova_agent.reconcile import INSTANCES, Reconciler
 from hypernova_agent.registration import HYPERVISORS, Registration
 from hypernova_agent.settings import Settings
@@ -27,7 +28,7 @@ from hypernova_kube.lease import Heartbeat
 from hypernova_kube.process.logs import get_logger
 from hypernova_kube.queue import WorkQueue
 from hypernova_kube.reflector import Change, Reflector
-from hypernova_kube.resources import Key
+from hypernova_kube.resources import Key, Object
 
 log = get_logger(__name__)
 
@@ -38,6 +39,15 @@ _RESYNC_SECONDS = (240.0, 360.0)
 """Between looks at everything, whether or not something was heard of it: spread, so that agents do not meet."""
 
 _OWN = "own"
+
+_ORPHANS, _SPACE = "orphans", "space"
+"""What there is to look at now and then."""
+
+_SPACE_SECONDS = 60.0
+"""Between looks at the room in the pool."""
+
+_STRANGER_SECONDS = 5.0
+"""Until a look at what an event of an unknown domain, or an Instance that went, may be about: there are often many."""
 
 
 class Sync:
@@ -77,6 +87,10 @@ class Sync:
         self._registrations: WorkQueue[str] = WorkQueue(
             self._registration.reconcile, workers=1, backoff=Backoff(), name="hypervisor", metrics=client.metrics
         )
+        self._orphans = Orphans(host, self._owns, lambda: self._registration.annotations)
+        self._looks: WorkQueue[str] = WorkQueue(
+            self._look, workers=1, backoff=Backoff(), name="looks", metrics=client.metrics
+        )
         self._connected = False
         metrics.count_instances(self._phases)
 
@@ -89,6 +103,7 @@ class Sync:
             self._hypervisors.run(),
             self._queue.run(),
             self._registrations.run(),
+            self._looks.run(),
             self._hold_on_to_host(),
             self._resync(),
         )
@@ -139,6 +154,8 @@ class Sync:
         self._connected = True
         self._metrics.connected.set(1)
         self._learned(facts)
+        for what in (_ORPHANS, _SPACE):
+            self._looks.add(what)
         log.info("libvirt connected", count=len(domains))
         self._wake_all()
 
@@ -159,6 +176,20 @@ class Sync:
         if room is not None:
             self._reconciler.set_room(room)
 
+    async def _look(self, what: str) -> float | None:
+        """See what the host has that no Instance knows of, or how much room there is; for a work queue."""
+        if not self._connected:
+            return None
+        try:
+            if what == _ORPHANS:
+                self._registration.found(await self._orphans.settle())
+            else:
+                self._registration.has(await self._host.space())
+        except HostFault as error:
+            log.warning(f"no look at {what}", error=error)
+        self._registrations.add(_OWN)
+        return _SPACE_SECONDS if what == _SPACE else None
+
     async def _resync(self) -> None:
         """Now and then look at everything: events can be missed, and hosts change under us."""
         rng = random.SystemRandom()
@@ -170,6 +201,7 @@ class Sync:
                 self._learned(await self._host.facts())
             except HostFault as error:
                 log.warning("host does not tell what it is", error=error)
+            self._looks.add(_ORPHANS)
             self._wake_all()
 
     def _instance_changed(self, change: Change) -> None:
@@ -177,12 +209,18 @@ class Sync:
         if change.new is not None:
             if news:
                 self._wake(change.key)
+            if change.old is None and self._registration.orphans:
+                self._looks.add(_ORPHANS)
         elif change.old is not None:
             self._reconciler.gone(change.key, change.old["metadata"]["uid"])
+            # It may have been removed by force, and its domain be here still.
+            self._looks.add(_ORPHANS, after=_STRANGER_SECONDS)
             if self._registration.overcommitted:
                 self._registrations.add(_OWN)
 
-    def _hypervisor_changed(self, _: Change) -> None:
+    def _hypervisor_changed(self, change: Change) -> None:
+        if _annotations(change.old) != _annotations(change.new):
+            self._looks.add(_ORPHANS)
         self._registrations.add(_OWN)
         self._set_room()
 
@@ -190,6 +228,11 @@ class Sync:
         key = self._view.key_of_uid(uid)
         if key is not None:
             self._wake(key)
+        else:
+            self._looks.add(_ORPHANS, after=_STRANGER_SECONDS)
+
+    def _owns(self, uid: str) -> bool:
+        return self._view.key_of_uid(uid) is not None
 
     def _wake(self, key: Key) -> None:
         self._queue.add(key)
@@ -200,6 +243,10 @@ class Sync:
 
     def _phases(self) -> Mapping[str, int]:
         return Counter(obj.get("status", {}).get("phase", "") for obj in self._instances.objects.values())
+
+
+def _annotations(obj: Object | None) -> Mapping[str, str]:
+    return (obj or {}).get("metadata", {}).get("annotations") or {}
 
 
 def _resolve(future: asyncio.Future[str], why: str) -> None:

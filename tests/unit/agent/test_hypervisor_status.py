@@ -8,12 +8,13 @@ import pytest
 
 from hypernova_agent.admission import Claim
 from hypernova_agent.capacity import for_guests, room_of
-from hypernova_agent.host import Abilities, HostCell, HostError, HostFault, HostUnreachable, PciDevice
+from hypernova_agent.host import Abilities, HostCell, HostError, HostFault, HostUnreachable, PciDevice, Space
 from hypernova_agent.hypervisor_status import MOST_DEVICES, Known, domain_type_of, status_of
-from hypernova_api.hypervisor import Hypervisor, Passthrough
+from hypernova_agent.orphans import MOST_TOLD
+from hypernova_api.hypervisor import ORPHAN_ANNOTATION, Hypervisor, Orphan, Passthrough
 from hypernova_kube.resources import Object
 from support.builders import a_hypervisor, stored
-from support.guests import GIB, MIB
+from support.guests import GIB, MIB, UID
 from support.memory_host import FACTS
 
 NOW = datetime(2026, 11, 21, 10, 15, tzinfo=UTC)
@@ -49,6 +50,7 @@ def test_a_host_that_answers_is_told_whole() -> None:
         "conditions": [
             {"type": "Ready", "status": "True", "reason": "LibvirtReady", "message": ""} | time,
             {"type": "Overcommitted", "status": "False", "reason": "InstancesFit", "message": ""} | time,
+            {"type": "Orphans", "status": "False", "reason": "NoOrphans", "message": ""} | time,
         ],
     }
 
@@ -150,6 +152,30 @@ def test_facts_that_are_refused_are_not_told_again_but_that_they_are() -> None:
     status, reason, message = condition(after, "Ready")
     assert (status, reason) == ("False", "FactsRefused")
     assert "memory must be between 0 and 1Ei" in message
+
+
+def test_domains_without_an_instance_are_told_with_what_to_do_and_no_longer_when_they_are_gone() -> None:
+    orphan = Orphan(uid=UID, namespace="shop", name="web-1", running=True, record="{}")
+    after = told(Known(FACTS, orphans=(orphan,)))
+    assert after["orphans"] == [{"uid": UID, "namespace": "shop", "name": "web-1", "running": True, "record": "{}"}]
+    status, reason, message = condition(after, "Orphans")
+    assert (status, reason) == ("True", "DomainsWithoutInstance")
+    assert "shop/web-1" in message and f"{ORPHAN_ANNOTATION}UID=adopt" in message
+    assert condition(told(Known(FACTS), after), "Orphans")[:2] == ("False", "NoOrphans")
+
+
+def test_of_more_orphans_than_the_api_takes_the_first_are_told_and_all_counted() -> None:
+    orphans = tuple(Orphan(uid=f"{n:08x}", namespace="", name="", running=False) for n in range(MOST_TOLD + 1))
+    after = told(Known(FACTS, orphans=orphans))
+    assert len(after["orphans"]) == MOST_TOLD
+    assert condition(after, "Orphans")[2].startswith(f"{MOST_TOLD + 1} on this node")
+
+
+@pytest.mark.parametrize(
+    ("available", "expected"), [(4 * GIB, ("True", "PoolNearlyFull")), (5 * GIB, ("False", "PoolHasSpace"))]
+)
+def test_a_pool_that_is_nearly_full_is_said(available: int, expected: tuple[str, str]) -> None:
+    assert condition(told(Known(FACTS, space=Space(100 * GIB, available))), "DiskPressure")[:2] == expected
 
 
 def test_no_host_has_less_than_no_cpu() -> None:
