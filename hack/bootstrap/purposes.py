@@ -28,7 +28,7 @@ PURPOSES = {
     "libvirt": Purpose(
         packages=(
             *("libvirt-daemon-system", "libvirt-clients", "qemu-system-x86", "qemu-utils"),  # the hosts' hypervisor
-            "ovmf",  # for guests that boot by UEFI
+            *("ovmf", "swtpm", "swtpm-tools"),  # for guests that boot by UEFI, and those with a TPM
             *("dnsmasq-base", "ebtables", "iproute2", "iptables", "nftables"),  # the networks libvirt makes for guests
             "libxml2-utils",  # xmllint, with which virt-xml-validate works
             *("gcc", "libc6-dev", "libvirt-dev", "pkg-config"),  # to compile libvirt-python and the lab's init

@@ -45,11 +45,17 @@ class Guest:
 
     halt_sector_sha256: str
 
+    flood_sector: Path
+    """One boot sector that writes to its serial port as fast as it can. Format raw."""
+
+    flood_sector_sha256: str
+
     @classmethod
     def load(cls, folder: Path) -> Self:
         """The guest built into a folder."""
-        qcow2, serial, halt = folder / "linux.qcow2", folder / "serial.raw", folder / "halt.raw"
-        return cls(qcow2, _sha256(qcow2), serial, _sha256(serial), halt, _sha256(halt))
+        images = (folder / name for name in ("linux.qcow2", "serial.raw", "halt.raw", "flood.raw"))
+        qcow2, serial, halt, flood = ((image, _sha256(image)) for image in images)
+        return cls(*qcow2, *serial, *halt, *flood)
 
 
 def build() -> Guest:
@@ -72,7 +78,7 @@ def build() -> Guest:
         archive.write_bytes(initramfs.archive(_entries(content)))
         linux_disk(content, kernel, archive, _OPTIONS, folder / "linux.qcow2")
         archive.unlink()
-        for name in ("serial", "halt"):
+        for name in ("serial", "halt", "flood"):
             sector_disk(_HERE / "sectors" / f"{name}.S", folder / f"{name}.raw")
 
     return Guest.load(built("guest", digest([*sources, *versions]), fill))

@@ -170,11 +170,12 @@ class Host:
         return libvirtd.uri(self.path(libvirtd.SOCKET))
 
     def start_libvirtd(self, timeout: float = 30) -> None:
-        """Start libvirtd, if it does not run, and wait until it answers.
+        """Start libvirtd, if it does not run, and wait until it answers. Before it virtlogd: no guest starts without.
 
         Raises:
-            LabError: it is not ready after `timeout` seconds; the message has its log's end.
+            LabError: one is not ready after `timeout` seconds; the message has its log's end.
         """
+        self.start_virtlogd(timeout)
         socket = self.path(libvirtd.SOCKET)
         daemon = self.service("libvirtd")
         if not daemon:
@@ -186,6 +187,22 @@ class Host:
             raise self._failed("libvirtd", str(error)) from error
         libvirtd.keep_cache(self.path("/var/cache/libvirt"))
 
+    def start_virtlogd(self, timeout: float = 30) -> None:
+        """Start virtlogd, if it does not run, and wait until it listens. It outlives every libvirtd of the host.
+
+        Raises:
+            LabError: it does not listen after `timeout` seconds; the message has its log's end.
+        """
+        if self.service("virtlogd"):
+            return
+        socket = self.path(libvirtd.LOG_SOCKET)
+        socket.unlink(missing_ok=True)  # of a killed one
+        daemon = self.start_service("virtlogd", ["virtlogd"])
+        try:
+            libvirtd.wait_socket(daemon, "virtlogd", socket, timeout)
+        except LabError as error:
+            raise self._failed("virtlogd", str(error)) from error
+
     def stop_libvirtd(self) -> None:
         """End libvirtd in good order. Guests live on."""
         self.stop_service("libvirtd")
@@ -193,6 +210,12 @@ class Host:
     def kill_libvirtd(self) -> None:
         """Kill libvirtd, as a crash does. Guests live on."""
         daemon = self._running("libvirtd")
+        daemon.signal(signal.SIGKILL)
+        daemon.wait(10)
+
+    def kill_virtlogd(self) -> None:
+        """Kill virtlogd, as a crash does. Guests live on; what they write is lost until they are powered off and on."""
+        daemon = self._running("virtlogd")
         daemon.signal(signal.SIGKILL)
         daemon.wait(10)
 

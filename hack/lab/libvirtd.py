@@ -1,4 +1,4 @@
-"""What a lab host's libvirtd needs: its settings, a warm cache, and how to tell that it is ready."""
+"""What a lab host's libvirtd and virtlogd need: settings, a warm cache, and how to tell that they are ready."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from hack.lab.errors import LabError
 from hack.lab.process import Process
 
 SOCKET = "/run/libvirt/libvirt-sock"
+LOG_SOCKET = "/run/libvirt/virtlogd-sock"
+"""virtlogd's, which writes what guests send to their serial ports."""
+
 PRIVATE = ("/etc/libvirt", "/run/libvirt", "/var/lib/libvirt", "/var/cache/libvirt")
 """Folders that are libvirt's, with its configuration, domains, disks and caches: each host has its own."""
 
@@ -30,16 +33,22 @@ auth_unix_ro = "none"
 auth_unix_rw = "none"
 """
 
-# stdio_handler: there is no virtlogd. The others leave to the host's namespaces what they do for us already; without
+# stdio_handler is libvirt's default. The others leave to the host's namespaces what they do for us already; without
 # cgroups, AppArmor and mount namespaces per guest a domain starts in 0.5 s.
 _QEMU_CONF = """\
-stdio_handler = "file"
+stdio_handler = "logd"
 user = "root"
 group = "root"
 security_driver = "none"
 cgroup_controllers = [ ]
 namespaces = [ ]
 remember_owner = 0
+"""
+
+# A guest's log takes twice 1 MiB at most. (libvirt's own default: four times 2 MiB.)
+_VIRTLOGD_CONF = """\
+max_size = 1048576
+max_backups = 1
 """
 
 
@@ -54,6 +63,7 @@ def configure(etc: Path, identity: str) -> None:
     host_uuid = uuid.uuid5(uuid.NAMESPACE_OID, identity)
     (etc / "libvirtd.conf").write_text(_LIBVIRTD_CONF.format(uuid=host_uuid))
     (etc / "qemu.conf").write_text(_QEMU_CONF)
+    (etc / "virtlogd.conf").write_text(_VIRTLOGD_CONF)
 
 
 def uri(socket: Path) -> str:
@@ -81,6 +91,20 @@ def keep_cache(cache: Path) -> None:
             Path(scratch, "new").rename(seed)
 
 
+def wait_socket(daemon: Process, name: str, socket: Path, timeout: float) -> None:
+    """Wait until the daemon of this name listens.
+
+    Raises:
+        LabError: it ended, or does not listen within `timeout` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    while not socket.exists():
+        if daemon.wait(0.01):
+            raise LabError(f"{name} ended at start")
+        if time.monotonic() > deadline:
+            raise LabError(f"{name} made no socket in {timeout:g} s")
+
+
 def wait_ready(daemon: Process, socket: Path, timeout: float) -> None:
     """Wait until libvirtd answers: its socket is there early, an answer comes when all its drivers are up.
 
@@ -88,11 +112,7 @@ def wait_ready(daemon: Process, socket: Path, timeout: float) -> None:
         LabError: it ended, or does not answer within `timeout` seconds.
     """
     deadline = time.monotonic() + timeout
-    while not socket.exists():
-        if daemon.wait(0.01):
-            raise LabError("libvirtd ended at start")
-        if time.monotonic() > deadline:
-            raise LabError(f"libvirtd made no socket in {timeout:g} s")
+    wait_socket(daemon, "libvirtd", socket, timeout)
     ask = ["virsh", "--connect", uri(socket), "version"]
     try:
         answer = subprocess.run(ask, capture_output=True, text=True, timeout=max(1.0, deadline - time.monotonic()))

@@ -60,7 +60,7 @@ def _networks() -> tuple[set[str], str]:
 def test_down_leaves_nothing_and_may_be_called_twice(lab: Lab) -> None:
     hosts = lab.up("host-a", "host-b")
     inside = [process for host in hosts for process in host.processes()]
-    assert len(inside) == 4
+    assert len(inside) == 6
     assert len(processes_of(lab)) == 3  # two hosts and what joins them
 
     lab.down()
@@ -93,7 +93,7 @@ def test_up_after_up_was_killed_on_its_way(lab: Lab, at: str) -> None:
     assert killed.returncode == -signal.SIGKILL
 
     (host,) = lab.up("host-a")
-    assert len(host.pids()) == 2
+    assert len(host.pids()) == 3
 
 
 @pytest.mark.usefixtures("machine")
@@ -117,7 +117,7 @@ def test_a_block_takes_the_lab_down_however_its_program_ends(lab: Lab, by: signa
         assert program.stdout
         assert program.stdout.readline() == "up\n"
         inside = lab.host("host-a").processes()
-        assert len(inside) == 2
+        assert len(inside) == 3
         program.send_signal(by)
         assert program.wait(30) != 0
     eventually(lambda: not any(process.alive for process in inside), "the host to end")
@@ -126,7 +126,7 @@ def test_a_block_takes_the_lab_down_however_its_program_ends(lab: Lab, by: signa
 
 def test_without_a_block_hosts_outlive_the_program_that_powered_them_on(lab: Lab) -> None:
     subprocess.run([sys.executable, "-m", "hack.lab", "up", str(lab.folder), "host-a"], check=True, timeout=60)
-    assert len(lab.host("host-a").pids()) == 2
+    assert len(lab.host("host-a").pids()) == 3
 
 
 def test_a_power_cut_of_a_stopped_host_does_not_hang(lab: Lab) -> None:

@@ -44,7 +44,7 @@ def test_a_disconnected_host_runs_on_alone_until_it_is_reconnected(lab: Lab, gue
 def test_a_power_cut_ends_all_at_once_and_keeps_the_disks(own_host: Host, guest: Guest) -> None:
     for name in ("one", "two"):
         boot_sector_guest(own_host, guest, name)
-    assert len(own_host.pids()) == 4  # pid 1, libvirtd, two guests
+    assert len(own_host.pids()) == 5  # pid 1, virtlogd, libvirtd, two guests
 
     own_host.power_cut()
     assert own_host.pids() == []
@@ -62,7 +62,7 @@ def test_guests_outlive_a_killed_libvirtd(own_host: Host, guest: Guest) -> None:
     number = before.ID()
 
     own_host.kill_libvirtd()
-    assert len(own_host.pids()) == 2  # pid 1 and the guest
+    assert len(own_host.pids()) == 3  # pid 1, virtlogd and the guest
 
     own_host.start_libvirtd()
     after = connect(own_host).lookupByName("survivor")
@@ -93,7 +93,7 @@ def test_a_guest_that_ends_is_not_waited_for(own_host: Host, guest: Guest) -> No
     domain = boot_sector_guest(own_host, guest, "brief")
     domain.destroy()
     assert is_off(domain)
-    assert len(own_host.pids()) == 2
+    assert len(own_host.pids()) == 3
 
 
 def test_a_libvirtd_that_can_not_start_says_why(own_host: Host) -> None:
