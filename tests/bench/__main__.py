@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+import time
 from pathlib import Path
 
 from hack import guest
 from hack.stack import Stack
 from hypernova_kube.client import Client
+from tests.bench.bare import Bare
 from tests.bench.cloud import Cloud
 from tests.bench.figures import percentile, result
-from tests.bench.meter import ApiWrites, StepSeconds, resident_mib
+from tests.bench.meter import ApiWrites, StepSeconds, cpu_seconds, resident_mib
 
 NODE = "bench-a"
 STEADY_SECONDS = float(os.environ.get("BENCH_STEADY_SECONDS", "300"))
@@ -54,10 +56,50 @@ async def bench_memory(stack: Stack, instances: int) -> None:
 
 
 async def bench_steady(stack: Stack, instances: int) -> None:
-    """Writes while nothing changes, Leases left out."""
-    writes = ApiWrites(stack)
+    """Writes while nothing changes, Leases left out, and what the agent spends on it."""
+    writes, agent = ApiWrites(stack), stack.agent(NODE).pid
+    assert agent
+    before = cpu_seconds(agent)
     await asyncio.sleep(STEADY_SECONDS)
-    result("steady_state", {"instances": instances, "seconds": STEADY_SECONDS, "api_writes": writes.count()})
+    result(
+        "steady_state",
+        {
+            "instances": instances,
+            "seconds": STEADY_SECONDS,
+            "api_writes": writes.count(),
+            "agent_cpu_percent_of_a_core": 100 * (cpu_seconds(agent) - before) / STEADY_SECONDS,
+        },
+    )
+
+
+async def bench_beside_virsh(cloud: Cloud, stack: Stack, folder: Path, count: int) -> None:
+    """That many at once, beside bare virsh doing the same to the same host, in turn: A B A B."""
+    ours, bare = [], []
+    virsh = Bare(stack.lab.host(NODE), await cloud.uid(cloud.names[0]), folder)
+    for _ in range(2):
+        runs = await cloud.create(count)
+        ours.append(max(run.running for run in runs) - min(run.created for run in runs))
+        await cloud.delete(cloud.names[-count:])
+        bare.append(await asyncio.to_thread(virsh.create, count))
+        await asyncio.to_thread(virsh.remove)
+    result(
+        f"create_{count}_beside_virsh",
+        {"ours_s": min(ours), "virsh_s": min(bare), "ratio": min(ours) / min(bare)},
+    )
+
+
+async def bench_power_event(cloud: Cloud, stack: Stack, times: int) -> None:
+    """From the end of a guest to the API saying so."""
+    host, name = stack.lab.host(NODE), cloud.names[0]
+    uid, delays = await cloud.uid(name), []
+    for _ in range(times):
+        await cloud.phase(name, "Running")
+        ended = asyncio.create_task(cloud.phase(name, "Stopped"))
+        await asyncio.sleep(1)
+        await asyncio.to_thread(host.run, "virsh", "--quiet", "destroy", uid)
+        before = time.monotonic()
+        delays.append(1000 * (await ended - before))
+    result("guest_end_seen", {"p50_ms": percentile(delays, 50), "max_ms": max(delays)})
 
 
 async def main() -> None:
@@ -77,6 +119,8 @@ async def main() -> None:
             await cloud.create(1)  # the image is downloaded for the first only
             await bench_create(cloud, stack, "create_one_by_one", [1] * 10)
             await bench_create(cloud, stack, "create_20_at_once", [20])
+            await bench_power_event(cloud, stack, 5)
+            await bench_beside_virsh(cloud, stack, Path(folder), 50)
             await cloud.create(100 - len(cloud.names))
             await bench_memory(stack, 100)
             await bench_steady(stack, 100)

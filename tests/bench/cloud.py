@@ -53,12 +53,33 @@ class Cloud:
         await asyncio.wait_for(watching, BATCH_SECONDS)
         return list(runs.values())
 
+    async def uid(self, name: str) -> str:
+        """The UID of an Instance."""
+        return str((await self._client.get(INSTANCES, name, "default"))["metadata"]["uid"])
+
+    async def phase(self, name: str, phase: str) -> float:
+        """When (seconds, monotonic) an Instance is next seen in a phase."""
+        listed = await self._client.list(INSTANCES)
+        if any(o["metadata"]["name"] == name and o.get("status", {}).get("phase") == phase for o in listed.items):
+            return time.monotonic()
+        events = self._client.watch(INSTANCES, resource_version=listed.resource_version, timeout_seconds=BATCH_SECONDS)
+        async with asyncio.timeout(BATCH_SECONDS), aclosing(events):
+            async for event in events:
+                seen = event.object
+                if seen["metadata"].get("name") == name and seen.get("status", {}).get("phase") == phase:
+                    return time.monotonic()
+        raise TimeoutError(f"{name} is not {phase}")
+
     async def delete_all(self) -> None:
         """Delete all and wait until none is left."""
+        await self.delete(list(self.names))
+
+    async def delete(self, names: list[str]) -> None:
+        """Delete some and wait until they are gone."""
         version = (await self._client.list(INSTANCES)).resource_version
-        waiting = set(self.names)
+        waiting = set(names)
         events = self._client.watch(INSTANCES, resource_version=version, timeout_seconds=BATCH_SECONDS)
-        for name in self.names:
+        for name in names:
             await self._client.delete(INSTANCES, name, "default")
         async with asyncio.timeout(BATCH_SECONDS), aclosing(events):
             async for event in events:
@@ -66,7 +87,7 @@ class Cloud:
                     waiting.discard(event.object["metadata"]["name"])
                     if not waiting:
                         break
-        self.names = []
+        self.names = [name for name in self.names if name not in names]
 
     async def _create(self, name: str, runs: dict[str, Run]) -> None:
         spec = {"flavor": "bench", "image": {"name": "bench"}, "terminationGracePeriodSeconds": 0}

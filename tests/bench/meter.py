@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -55,6 +56,13 @@ class StepSeconds:
         counts = {labels["step"]: value for labels, value in self._agent.samples(f"{self.METRIC}_count")}
         sums = {labels["step"]: value for labels, value in self._agent.samples(f"{self.METRIC}_sum")}
         return {step: (seconds, counts[step]) for step, seconds in sums.items()}
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process has used of CPU so far, in user and system mode."""
+    # The command's name stands in brackets and may hold anything; user and system time are fields 14 and 15.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_mib(pid: int) -> float:

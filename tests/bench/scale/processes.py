@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 
-_TICKS = os.sysconf("SC_CLK_TCK")
+from tests.bench.meter import cpu_seconds
 
 
 class CpuSeconds:
@@ -25,10 +23,4 @@ class CpuSeconds:
         return self._now()
 
     def _now(self) -> dict[str, float]:
-        return {name: _cpu_seconds(pid) for name, pid in self._pids.items()}
-
-
-def _cpu_seconds(pid: int) -> float:
-    # The command's name stands in brackets and may hold anything; user and system time are fields 14 and 15.
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+        return {name: cpu_seconds(pid) for name, pid in self._pids.items()}
