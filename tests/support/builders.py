@@ -30,6 +30,11 @@ def an_instance(name: str = "web-1", namespace: str = "default", **parts: Any) -
     return _object("Instance", name, namespace, parts, flavor="m1.small", image={"name": "debian-12"})
 
 
+def an_action(type_: str = "Reboot", name: str = "act-1", namespace: str = "default", **parts: Any) -> Object:
+    """An InstanceAction on the Instance web-1."""
+    return _object("InstanceAction", name, namespace, parts, instance="web-1", type=type_)
+
+
 def a_flavor(name: str = "m1.small", **parts: Any) -> Object:
     """A Flavor: 1 vCPU, 512 MiB, 4 GiB of disk."""
     return _object("Flavor", name, "", parts, vcpus=1, memory="512Mi", rootDisk="4Gi")

@@ -10,10 +10,17 @@ from pydantic import Field
 from hypernova_api.conditions import Conditions
 from hypernova_api.image import Format
 from hypernova_api.instance import BoundImage, BoundKeyPair, ImageReference, UserData
-from hypernova_api.meta import AGE, AS_SET, Column, Kind, Model, Name, Rule, Time
+from hypernova_api.meta import AGE, AS_SET, GROUP, Column, Kind, Model, Name, Rule, Time
 from hypernova_api.quantity import Quantity
 
 DAY = 24 * 60 * 60
+
+ADMINISTER = f"{GROUP}/administer"
+"""Annotation of an action: "true" if its creator may `administer` the Instance. The API server's admission sees to it,
+as nobody else knows all that it knows of a user."""
+
+COMPLETE = "Complete"
+IMAGE_CREATED = "ImageCreated"
 
 ActionType = Literal[
     "Reboot",
@@ -189,6 +196,13 @@ class BoundRebuild(Model):
     """The key pairs."""
 
 
+class BoundSnapshot(Model):
+    """What a snapshot is made of, as it was when the node got the action."""
+
+    image: BoundImage
+    """What the disk was made from: the new Image has its properties."""
+
+
 class SnapshotResult(Model):
     """A file that a snapshot has left on its node."""
 
@@ -238,7 +252,8 @@ class GuestInfo(Model):
 
 
 class InstanceActionStatus(Model):
-    """What became of it. Written by the operator until the action has its node, by that node's agent afterwards."""
+    """What became of it. Written by the operator until the action has its node, by that node's agent until it is
+    finished, and then by the operator again."""
 
     phase: ActionPhase | None = None
     """Where it is, as one word."""
@@ -264,6 +279,9 @@ class InstanceActionStatus(Model):
     rescue_image: BoundImage | None = None
     """Of a Rescue: what from."""
 
+    bound_snapshot: BoundSnapshot | None = None
+    """Of a Snapshot: what of."""
+
     steps: Annotated[list[ActionStep], Field(max_length=32)] = Field(default_factory=list)
     """What has been done of it, in order."""
 
@@ -280,7 +298,8 @@ class InstanceActionStatus(Model):
     """Of GetConsoleLog: the end of the log; what is no UTF-8 is replaced."""
 
     conditions: Conditions = Field(default_factory=list)
-    """`Complete`: True when it has worked, False with the reason when it has not or not yet."""
+    """`Complete`: True when it has worked, False with the reason when it has not or not yet. `ImageCreated`: of a
+    Snapshot that has worked, whether its Image has been made."""
 
 
 class InstanceAction(Kind, short_names=("iact",)):

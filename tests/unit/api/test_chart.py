@@ -78,13 +78,15 @@ def test_no_component_may_read_secrets_use_wildcards_or_write_a_spec_but_by_patc
     assert {verb for _, resource, verb in may if resource == "instances"} <= {"get", "list", "watch", "patch"}
 
 
-def test_the_operator_reads_every_kind_and_writes_only_instances_and_what_others_mean_now() -> None:
+def test_the_operator_reads_every_kind_and_writes_what_others_mean_now_and_images_of_snapshots() -> None:
     may = allowed(role("ClusterRole", "hypernova-operator"))
 
     assert {(GROUP, kind.plural, verb) for kind in KINDS for verb in READ} <= may
     assert {(resource, verb) for group, resource, verb in may if group == GROUP and verb not in READ} == {
         ("instances", "patch"),
-        *((f"{kind}/status", "patch") for kind in ("instances", "instancegroups", "computequotas")),
+        ("instanceactions", "delete"),
+        ("images", "create"),
+        *((f"{kind}/status", "patch") for kind in ("instances", "instanceactions", "instancegroups", "computequotas")),
         *((f"{kind}/status", "patch") for kind in ("hostaggregates", "availabilityzones")),
     }
 
@@ -97,10 +99,10 @@ def test_the_operator_sees_nodes_and_namespaces_and_touches_neither() -> None:
     }
 
 
-def test_an_agent_sees_nothing_but_instances_and_hypervisors() -> None:
+def test_an_agent_sees_nothing_but_instances_what_is_done_to_them_and_hypervisors() -> None:
     may = allowed(role("ClusterRole", "hypernova-node-agent"))
 
-    assert {resource for _, resource, verb in may if verb in READ} == {"instances", "hypervisors"}
+    assert {resource for _, resource, verb in may if verb in READ} == {"instances", "instanceactions", "hypervisors"}
 
 
 def test_users_of_a_namespace_get_every_namespaced_kind_by_kubernetes_own_roles_but_their_limits_to_see_only() -> None:
@@ -117,10 +119,12 @@ def test_everybody_sees_what_there_is_to_choose_from_and_nothing_it_is_made_of()
     assert may == {(GROUP, resource, verb) for resource in ("availabilityzones", "flavors") for verb in READ}
 
 
-def test_an_administrator_writes_what_users_do_not_and_chooses_hosts() -> None:
+def test_an_administrator_writes_what_users_do_not_chooses_hosts_and_gets_past_locks() -> None:
     may = {(resource, verb) for _, resource, verb in allowed(role("ClusterRole", "hypernova-administrator"))}
     edit = {resource for _, resource, _ in allowed(role("ClusterRole", "hypernova-edit"))}
 
-    assert {resource for resource, verb in may if verb == "patch"} == {kind.plural for kind in KINDS} - edit
+    assert {resource for resource, verb in may if verb == "patch"} == {kind.plural for kind in KINDS} - edit | {"instances"}
     assert [resource for resource, verb in may if verb == "use"] == ["hypervisors"]
+    assert [resource for resource, verb in may if verb == "administer"] == ["instances"]
+    assert {verb for resource, verb in may if resource == "instanceactions"} == {*READ, "create", "delete"}
     assert ("hypervisors", "create") not in may  # an agent makes its own
