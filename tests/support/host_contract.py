@@ -23,6 +23,7 @@ from hypernova_agent.host import (
     Owner,
     Reservation,
 )
+from hypernova_agent.xml.definition import parse_definition
 from hypernova_agent.xml.guest import DiskConfig, GuestConfig, InterfaceConfig, domain_xml
 from support.waiting import eventually_async
 
@@ -195,7 +196,7 @@ class HostContract:
     async def test_a_defined_domain_is_known_as_its_owner_s_and_shut_off(self, subject: Subject) -> None:
         guest = await subject.guest()
         await subject.host.define(domain_xml(guest))
-        expected = Domain(guest.owner, DomainState.SHUT_OFF)
+        expected = Domain(guest.owner, DomainState.SHUT_OFF, defined=parse_definition(domain_xml(guest)))
         assert await subject.host.domain(guest.owner.uid) == expected
         assert expected in await subject.host.domains()
 

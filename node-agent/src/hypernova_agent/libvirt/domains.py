@@ -6,20 +6,11 @@ from collections.abc import Callable
 
 import libvirt
 
-from hypernova_agent.host import Domain, DomainState
+from hypernova_agent.host import Domain
 from hypernova_agent.libvirt.errors import detailed, says
-from hypernova_agent.xml.metadata import NAMESPACE, parse_owner
-
-_STATES = {
-    libvirt.VIR_DOMAIN_NOSTATE: DomainState.RUNNING,
-    libvirt.VIR_DOMAIN_RUNNING: DomainState.RUNNING,
-    libvirt.VIR_DOMAIN_BLOCKED: DomainState.RUNNING,
-    libvirt.VIR_DOMAIN_PAUSED: DomainState.PAUSED,
-    libvirt.VIR_DOMAIN_PMSUSPENDED: DomainState.PAUSED,
-    libvirt.VIR_DOMAIN_SHUTDOWN: DomainState.SHUTTING_DOWN,
-    libvirt.VIR_DOMAIN_SHUTOFF: DomainState.SHUT_OFF,
-    libvirt.VIR_DOMAIN_CRASHED: DomainState.CRASHED,
-}
+from hypernova_agent.libvirt.states import OFF, domain_state
+from hypernova_agent.xml.definition import parse_definition
+from hypernova_agent.xml.metadata import parse_metadata
 
 _UNDEFINE_WITH_ALL_IT_KEEPS = (
     libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
@@ -99,19 +90,25 @@ def _unless_down(virt: libvirt.virConnect, uid: str, act: Callable[[libvirt.virD
 def _domain(found: libvirt.virDomain) -> Domain | None:
     """The domain; None for one that just went, isn't ours, or is a copy of ours that someone made by hand."""
     try:
-        owner = parse_owner(detailed(lambda: found.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE)))
-        state = _state(*detailed(found.state))
+        defined = detailed(lambda: found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+        active = bool(detailed(found.isActive))
+        running = detailed(found.XMLDesc) if active else None
+        saved = bool(detailed(found.hasManagedSaveImage))
+        state, reason = detailed(found.state)
     except libvirt.libvirtError as error:
-        if says(error, libvirt.VIR_ERR_NO_DOMAIN_METADATA, libvirt.VIR_ERR_NO_DOMAIN):
+        if says(error, libvirt.VIR_ERR_NO_DOMAIN):
             return None
         raise
-    except KeyError:
+    metadata = parse_metadata(defined)
+    if metadata is None or metadata.owner.uid != found.UUIDString():
         return None
-    return Domain(owner, state) if owner.uid == found.UUIDString() else None
-
-
-def _state(state: int, reason: int) -> DomainState:
-    # A QEMU that died leaves a domain that is shut off, and says so only in the reason.
-    if state == libvirt.VIR_DOMAIN_SHUTOFF and reason == libvirt.VIR_DOMAIN_SHUTOFF_CRASHED:
-        return DomainState.CRASHED
-    return _STATES[state]
+    seen = domain_state(state, reason, metadata.run, saved=saved)
+    return Domain(
+        metadata.owner,
+        seen,
+        defined=parse_definition(defined),
+        # It may have started or ended between two of these calls; the state was asked last, and a look follows.
+        running=parse_definition(running) if running is not None and seen not in OFF else None,
+        saved=saved,
+        run=metadata.run,
+    )

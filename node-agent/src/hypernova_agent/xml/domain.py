@@ -8,7 +8,7 @@ from typing import Protocol
 
 from hypernova_agent.host import Owner
 from hypernova_agent.xml.element import E, Element, element
-from hypernova_agent.xml.metadata import owner_element
+from hypernova_agent.xml.metadata import Metadata, metadata_element
 from hypernova_agent.xml.numa import CpuTune, MemoryBacking, Numa, NumaCell, NumaTune, cpus_of
 from hypernova_api.architecture import DomainType, Firmware
 from hypernova_api.cpuset import format_cpuset
@@ -123,7 +123,7 @@ class DomainElement:
             E.name(self.name),
             E.uuid(self.owner.uid),
             E.title(f"{self.owner.namespace}/{self.owner.name}"),
-            E.metadata(owner_element(self.owner)),
+            E.metadata(metadata_element(Metadata(self.owner))),
             E.memory(str(self.memory // 1024), unit="KiB"),
             MemoryBacking(cells).xml() if any(cell.page_size for cell in cells) else None,
             E.vcpu(str(self.vcpus), cpuset=format_cpuset(cpus_of(cells)) or self.cpus or None),

@@ -8,7 +8,7 @@ import pytest
 
 from hypernova_agent.host import Owner
 from hypernova_agent.xml.guest import DiskConfig, GuestConfig, InterfaceConfig, domain_name, domain_xml
-from hypernova_agent.xml.metadata import NAMESPACE, parse_owner
+from hypernova_agent.xml.metadata import Metadata, parse_metadata
 from hypernova_agent.xml.numa import NumaCell
 from support.golden import assert_golden
 
@@ -75,9 +75,7 @@ def test_a_guest_is_exactly_this_domain(guest: GuestConfig, file: str) -> None:
 
 
 def test_a_domain_tells_whose_it_is() -> None:
-    metadata = ElementTree.fromstring(domain_xml(WEB)).find(f"./metadata/{{{NAMESPACE}}}instance")
-    assert metadata is not None
-    assert parse_owner(ElementTree.tostring(metadata, encoding="unicode")) == WEB.owner
+    assert parse_metadata(domain_xml(WEB)) == Metadata(WEB.owner)
 
 
 def test_the_domain_s_uuid_is_the_instance_s_uid() -> None:
@@ -102,15 +100,3 @@ def test_no_disk_is_left_for_libvirt_to_guess_its_format() -> None:
 def test_the_cache_of_translated_code_grows_with_an_emulated_guest_within_bounds(memory: int, cache_mib: int) -> None:
     root = ElementTree.fromstring(domain_xml(replace(WEB, domain_type="qemu", memory=memory)))
     assert root.findtext("./features/tcg/tb-cache[@unit='MiB']") == str(cache_mib)
-
-
-@pytest.mark.parametrize(
-    "metadata",
-    [
-        f'<instance xmlns="{NAMESPACE}"/>',
-        f'<instance xmlns="{NAMESPACE}" uid="1" name="web"/>',
-    ],
-)
-def test_metadata_that_lacks_something_is_no_owner(metadata: str) -> None:
-    with pytest.raises(KeyError):
-        parse_owner(metadata)
