@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from hypernova_api.action import InstanceActionSpec
 from hypernova_api.aggregate import HostAggregateSpec
 from hypernova_api.flavor import AggregateRequirement, CpuPolicy, FlavorSpec
 from hypernova_api.group import InstanceGroupSpec
 from hypernova_api.hypervisor import Cell, HypervisorSpec, Resources
-from hypernova_api.image import ImageSpec
-from hypernova_api.instance import Instance, InstanceSpec, Scheduling, Toleration, UserData
+from hypernova_api.image import ImageProperties, ImageSource, ImageSpec
+from hypernova_api.instance import Instance, InstanceSpec, NetworkAttachment, Scheduling, Toleration, UserData
 from hypernova_api.keypair import KeyPairSpec
 from hypernova_api.meta import Model
+from hypernova_api.qos import Bandwidth, CpuQos, DiskQos
 from hypernova_api.quota import QuotaLimits
 from hypernova_api.selectors import LabelRequirement, LabelSelector
 from hypernova_api.traits import TraitRequirements
@@ -26,6 +28,7 @@ from support.builders import (
     a_hypervisor_status,
     a_key_pair,
     a_quota,
+    an_action,
     an_image,
     an_instance,
     without,
@@ -66,6 +69,11 @@ def a_picky_flavor(operator: str, *values: str) -> Object:
     return a_flavor(aggregateRequirements=[{"key": "disk", "operator": operator, "values": list(values)}])
 
 
+def limited(**qos: Any) -> Object:
+    """A Flavor with these limits."""
+    return a_flavor(qos=qos)
+
+
 def an_aggregate_of(selector: dict[str, Any]) -> Object:
     """A HostAggregate of the Nodes that are selected."""
     return a_host_aggregate(nodeSelector=selector)
@@ -91,6 +99,7 @@ def reporting(**parts: Any) -> dict[str, Any]:
     return {"status": a_hypervisor_status(**parts)}
 
 
+PASSWORD = {"hash": "$6$salt$hashed"}
 HINT = "rebuild the Instance, or delete and create it anew"
 SPLIT = "vcpus and the MiB of memory must split evenly over numa.cells"
 PAGES = "the memory of each NUMA cell must be a whole number of huge pages"
@@ -303,8 +312,111 @@ AT_CREATION = [
         )
         for field in ("sameHostAs", "differentHostFrom")
     ),
+    *(
+        AtCreation(
+            FlavorSpec, "sockets times cores times threads must be vcpus", "spec.cpu.topology",
+            good=a_flavor(vcpus=4, cpu={"topology": good}), bad=a_flavor(vcpus=4, cpu={"topology": bad}),
+        )
+        for good, bad in [
+            ({"sockets": 1, "cores": 2, "threads": 2}, {"sockets": 2, "cores": 2, "threads": 2}),
+            ({"cores": 4}, {}),
+        ]
+    ),
+    *(
+        AtCreation(
+            CpuQos, "limit must be between 10m and 1", "spec.qos.cpu.limit",
+            good=limited(cpu={"limit": good}), bad=limited(cpu={"limit": bad}),
+        )
+        for good, bad in [("500m", "9m"), ("0.01", "1.5"), (1, 0)]
+    ),
+    *(
+        AtCreation(
+            DiskQos, f"{field} must be between 1Ki and 1T", f"spec.qos.disk.{field}",
+            good=limited(disk={field: "100Mi"}), bad=limited(disk={field: bad}),
+        )
+        for field, bad in [
+            ("totalBytesPerSecond", "1Ti"), ("readBytesPerSecond", "0"), ("writeBytesPerSecond", "1023"),
+        ]
+    ),
+    *(
+        AtCreation(
+            DiskQos, f"{total} limits reads and writes together: leave out {read} and {write}, or leave it out",
+            f"spec.qos.disk.{total}",
+            good=limited(disk={read: 2048, write: 1024}), bad=limited(disk={total: 4096, write: 1024}),
+        )
+        for total, read, write in [
+            ("totalBytesPerSecond", "readBytesPerSecond", "writeBytesPerSecond"),
+            ("totalIops", "readIops", "writeIops"),
+        ]
+    ),
+    *(
+        AtCreation(
+            Bandwidth, f"{field} must be between 1Ki and 1T", f"spec.qos.interface.inbound.{field}",
+            good=limited(interface={"inbound": {"average": "1Mi", "peak": "2Mi", "burst": "1Mi"}}),
+            bad=limited(interface={"inbound": {"average": "1Mi"} | {field: bad}}),
+        )
+        for field, bad in [("average", "1"), ("peak", "1Ti"), ("burst", "0")]
+    ),
+    AtCreation(
+        Bandwidth, "peak must not be less than average", "spec.qos.interface.outbound.peak",
+        good=limited(interface={"outbound": {"average": "1Mi", "peak": 1048576}}),
+        bad=limited(interface={"outbound": {"average": "1Mi", "peak": "1M"}}),
+    ),
+    *(
+        AtCreation(
+            ImageProperties, "secureBoot is a matter of UEFI: set firmware: UEFI, or secureBoot: Disabled",
+            "spec.properties.secureBoot",
+            good=an_image(properties=good), bad=an_image(properties={"secureBoot": bad}),
+        )
+        for good, bad in [
+            ({"secureBoot": "Required", "firmware": "UEFI"}, "Required"), ({"secureBoot": "Disabled"}, "Optional"),
+        ]
+    ),
+    AtCreation(
+        NetworkAttachment, "in this version the only network is `default`", "spec.networks[1].name",
+        good=an_instance(networks=[{"name": "default"}, {"name": "default", "linkState": "Down"}]),
+        bad=an_instance(networks=[{"name": "default"}, {"name": "storage"}]),
+    ),
+    *(
+        AtCreation(
+            ImageSource, "give exactly one: url, or nodeName for what a snapshot left on a node", "spec.source",
+            good=an_image(source={"sha256": "ab" * 32} | good), bad=an_image(source={"sha256": "ab" * 32} | bad),
+        )
+        for good, bad in [
+            ({"nodeName": "node-a"}, {}),
+            ({"url": "http://images/web"}, {"url": "http://images/web", "nodeName": "node-a"}),
+        ]
+    ),
+    *(
+        AtCreation(
+            InstanceActionSpec, f"{part} is for actions of type {type_}", f"spec.{part}",
+            good=an_action(type_, "good", **{part: details}), bad=an_action("InjectNMI", "bad", **{part: details}),
+        )
+        for type_, part, details in [
+            ("Reboot", "reboot", {"type": "Hard"}),
+            ("Rebuild", "rebuild", {"keyPairs": []}),
+            ("Rescue", "rescue", {"image": {"name": "rescue"}}),
+            ("Snapshot", "snapshot", {"imageName": "web"}),
+            ("SetPassword", "setPassword", PASSWORD),
+            ("GetConsoleLog", "getConsoleLog", {"bytes": 1}),
+        ]
+    ),
+    AtCreation(
+        InstanceActionSpec, "say in snapshot.imageName what the Image is to be called", "spec.snapshot",
+        good=an_action("Snapshot", "good", snapshot={"imageName": "web"}), bad=an_action("Snapshot", "bad"),
+    ),
+    AtCreation(
+        InstanceActionSpec, "say in setPassword whose password and what it is", "spec.setPassword",
+        good=an_action("SetPassword", "good", setPassword=PASSWORD), bad=an_action("SetPassword", "bad"),
+    ),
 ]  # fmt: skip
 AT_UPDATE = [
+    AtUpdate(
+        InstanceActionSpec,
+        "an InstanceAction cannot be edited: delete it, if it has not run, and create another",
+        "spec",
+        before=an_action(), good=LABEL, bad={"spec": {"reboot": {"type": "Hard"}}},
+    ),
     AtUpdate(
         FlavorSpec, "a Flavor cannot be edited: make a new one", "spec",
         before=a_flavor(), good=LABEL, bad={"spec": {"vcpus": 2}},
@@ -329,12 +441,6 @@ AT_UPDATE = [
         "or delete and create it anew",
         "spec.image",
         before=an_instance(), good={"spec": {"powerState": "Stopped"}}, bad={"spec": {"image": {"name": "other"}}},
-    ),
-    AtUpdate(
-        InstanceSpec,
-        "the flavor of an Instance cannot be edited in this version: delete and create it anew",
-        "spec.flavor",
-        before=an_instance(), good={"spec": {"terminationGracePeriodSeconds": 0}}, bad={"spec": {"flavor": "other"}},
     ),
     AtUpdate(
         InstanceSpec, f"user data is read at the first boot only and cannot be edited: {HINT}", "spec.userData",

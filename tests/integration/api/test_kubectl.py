@@ -23,6 +23,7 @@ from support.builders import (
     a_key_pair,
     a_quota,
     a_zone,
+    an_action,
     an_image,
     an_instance,
     without,
@@ -32,7 +33,8 @@ from support.golden import assert_golden
 LABEL = "kubectl-test"
 MARKED = {"labels": {LABEL: "yes"}}
 OBJECTS = [
-    an_instance(availabilityZone="az1", scheduling={"group": "web"}, **MARKED),
+    an_instance(availabilityZone="az1", scheduling={"group": "web"}, locked={"reason": "audit"}, **MARKED),
+    an_action("Snapshot", "nightly", snapshot={"imageName": "web-sunday"}, **MARKED),
     an_image(**MARKED),
     a_key_pair(**MARKED),
     a_flavor(cpu={"policy": "Dedicated"}, numa={"cells": 1}, hugePageSize="2Mi", **MARKED),
@@ -54,6 +56,13 @@ STATUSES: dict[str, dict[str, Any]] = {
             a_condition("Ready", reason="GuestRunning"),
             a_condition("PlacementDrift", reason="TaintNotTolerated"),
         ],
+    },
+    "instanceaction/nightly": {
+        "phase": "Running",
+        "nodeName": "node-a",
+        "requestedBy": "ann",
+        "progress": 40,
+        "conditions": [a_condition("Complete", False, reason="Running")],
     },
     "hypervisor/node-a": a_hypervisor_status(),
     "hostaggregate/rack-1": {

@@ -36,7 +36,9 @@ def test_a_kind_is_established_and_structural(kind: type[Kind], cluster: Cluster
     assert conditions == {"NamesAccepted": "True", "Established": "True"}
 
 
-@pytest.mark.parametrize("name", ["instance-created-by", "instance-host"])
+@pytest.mark.parametrize(
+    "name", ["instance-created-by", "instance-host", "instance-lock", "instance-action-administer"]
+)
 def test_the_policies_expressions_have_no_type_error(name: str, cluster: Cluster) -> None:
     def checked() -> dict[str, Any] | None:
         policy = cluster.admin.get(f"/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/{name}.{GROUP}")
@@ -88,19 +90,22 @@ async def next_change(events: AsyncIterator[WatchEvent]) -> tuple[str, str]:
     [
         (
             "view",
-            ["get instances", "list images", "get computequotas", "list instancegroups"],
-            ["create instances", "delete keypairs", "create instancegroups", "list hostaggregates"],
+            ["get instances", "list images", "get computequotas", "list instancegroups", "watch instanceactions"],
+            ["create instances", "delete keypairs", "create instancegroups", "create instanceactions"],
         ),
         (
             "edit",
-            ["get instances", "create instances", "patch images", "delete keypairs", "create instancegroups"],
-            ["patch instances --subresource=status", "patch computequotas", "use hypervisors"],
+            ["get instances", "create instances", "patch images", "delete keypairs", "create instanceactions"],
+            [
+                *(f"patch {kind} --subresource=status" for kind in ("instances", "instanceactions")),
+                *("patch computequotas", "use hypervisors", "administer instances", "list hostaggregates"),
+            ],
         ),
         (
             "admin",
             ["get instances", "create instances", "delete images", "delete instancegroups", "watch computequotas"],
             [
-                "patch instances --subresource=status",
+                *("patch instances --subresource=status", "administer instances"),
                 *(f"{verb} computequotas" for verb in ("create", "update", "patch", "delete", "deletecollection")),
                 *("get hypervisors", "use hypervisors", "create hostaggregates", "patch availabilityzones"),
             ],

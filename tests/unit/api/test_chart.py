@@ -123,7 +123,9 @@ def test_an_administrator_writes_what_users_do_not_chooses_hosts_and_gets_past_l
     may = {(resource, verb) for _, resource, verb in allowed(role("ClusterRole", "hypernova-administrator"))}
     edit = {resource for _, resource, _ in allowed(role("ClusterRole", "hypernova-edit"))}
 
-    assert {resource for resource, verb in may if verb == "patch"} == {kind.plural for kind in KINDS} - edit | {"instances"}
+    assert {resource for resource, verb in may if verb == "patch"} == {kind.plural for kind in KINDS} - edit | {
+        "instances"
+    }
     assert [resource for resource, verb in may if verb == "use"] == ["hypervisors"]
     assert [resource for resource, verb in may if verb == "administer"] == ["instances"]
     assert {verb for resource, verb in may if resource == "instanceactions"} == {*READ, "create", "delete"}
