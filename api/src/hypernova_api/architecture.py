@@ -12,3 +12,16 @@ DomainType = Literal["kvm", "qemu"]
 
 Firmware = Literal["BIOS", "UEFI"]
 """What a guest boots by."""
+
+SecureBoot = Literal["Required", "Optional", "Disabled"]
+"""Whether a guest's firmware boots only what is signed: always, where the host can, never."""
+
+TpmVersion = Literal["2.0"]
+"""The version of a guest's trusted platform module."""
+
+WatchdogAction = Literal["Disabled", "Reset", "PowerOff", "Pause", "None"]
+"""What happens to a guest that has started its watchdog and stopped to feed it. `Disabled`: there is no watchdog.
+`None`: only the host's log tells."""
+
+OsType = Literal["Linux", "Windows"]
+"""What the guest runs, as far as its machine differs for it."""

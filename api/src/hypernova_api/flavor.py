@@ -6,7 +6,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from hypernova_api.architecture import TpmVersion, WatchdogAction
 from hypernova_api.meta import AGE, Column, Kind, Model, Rule, keyed_by
+from hypernova_api.qos import Qos
 from hypernova_api.quantity import Quantity, at_least
 from hypernova_api.selectors import LabelSelector
 from hypernova_api.traits import TraitRequirements
@@ -25,6 +27,19 @@ MetadataKey = Annotated[str, Field(min_length=1, max_length=255)]
 """A key of a HostAggregate's metadata."""
 
 
+class CpuTopology(Model):
+    """How the guest sees its virtual CPUs: sockets, cores in each, threads in each core. Their product is `vcpus`."""
+
+    sockets: Annotated[int, Field(ge=1, le=512)] = 1
+    """(Nova: hw:cpu_sockets.)"""
+
+    cores: Annotated[int, Field(ge=1, le=512)] = 1
+    """In each socket. (Nova: hw:cpu_cores.)"""
+
+    threads: Annotated[int, Field(ge=1, le=512)] = 1
+    """In each core. (Nova: hw:cpu_threads.)"""
+
+
 class CpuPolicy(Model):
     """How virtual CPUs get the host's."""
 
@@ -35,6 +50,10 @@ class CpuPolicy(Model):
     thread_policy: Literal["Prefer", "Require", "Isolate"] = "Prefer"
     """Of dedicated CPUs. Prefer: threads of one core where it can be had. Require: only hosts with such threads, and
     whole cores. Isolate: a core for each, its other threads left idle. (Nova: hw:cpu_thread_policy.)"""
+
+    topology: CpuTopology | None = None
+    """How the guest sees them; a socket each when absent. A guest that has a topology gets no virtual CPUs while it
+    runs: a resize waits for its next start."""
 
     rules: ClassVar[list[Rule]] = [
         Rule(
@@ -127,6 +146,19 @@ class FlavorSpec(Model):
     huge_page_size: PageSize | None = None
     """Backs the guest's memory with huge pages of this size, which the host has set aside. (Nova: hw:mem_page_size.)"""
 
+    locked_memory: bool = False
+    """Keeps all of the guest's memory in RAM, never in the host's swap: for hosts whose memory is not overcommitted.
+    (Nova: hw:locked_memory.)"""
+
+    watchdog: WatchdogAction | None = None
+    """What happens to a guest that hangs; an Image's own word goes first. (Nova: hw:watchdog_action.)"""
+
+    tpm_version: TpmVersion | None = None
+    """Gives the guest a TPM, whose secrets are on its host's disk; `"2.0"`, quoted. (Nova: hw:tpm_version.)"""
+
+    qos: Qos | None = None
+    """How much of its host the guest may use at most."""
+
     devices: Annotated[list[DeviceRequest], Field(max_length=8), keyed_by("alias")] = Field(default_factory=list)
     """PCI devices the guest gets for itself. (Nova: pci_passthrough:alias.)"""
 
@@ -153,6 +185,12 @@ class FlavorSpec(Model):
             f"self.vcpus % {_CELLS} == 0 && {_WHOLE_MIB} % {_CELLS} == 0",
             "vcpus and the MiB of memory must split evenly over numa.cells",
             field=".numa",
+        ),
+        Rule(
+            "!has(self.cpu) || !has(self.cpu.topology) "
+            "|| self.cpu.topology.sockets * self.cpu.topology.cores * self.cpu.topology.threads == self.vcpus",
+            "sockets times cores times threads must be vcpus",
+            field=".cpu.topology",
         ),
         Rule(
             f"!has(self.hugePageSize) || {_WHOLE_MIB} % ({_CELLS} * (self.hugePageSize == '1Gi' ? 1024 : 2)) == 0",

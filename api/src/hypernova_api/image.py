@@ -6,7 +6,15 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from hypernova_api.architecture import Architecture, DomainType, Firmware
+from hypernova_api.architecture import (
+    Architecture,
+    DomainType,
+    Firmware,
+    OsType,
+    SecureBoot,
+    TpmVersion,
+    WatchdogAction,
+)
 from hypernova_api.meta import AGE, Column, Kind, Model, Name, Rule
 from hypernova_api.quantity import Quantity, at_least
 from hypernova_api.traits import TraitRequirements
@@ -47,9 +55,28 @@ class ImageProperties(Model):
     firmware: Firmware | None = None
     """What it boots by; whatever the host has when absent. (Nova: hw_firmware_type.)"""
 
+    secure_boot: SecureBoot | None = None
+    """Whether UEFI boots only what is signed; `Disabled` when absent. (Nova: os_secure_boot.)"""
+
+    tpm_version: TpmVersion | None = None
+    """Gives the guest a TPM, whose secrets are on its host's disk; `"2.0"`, quoted. (Nova: hw_tpm_version.)"""
+
+    watchdog: WatchdogAction | None = None
+    """What happens to a guest that hangs; what its flavor says when absent. (Nova: hw_watchdog_action.)"""
+
+    os_type: OsType | None = None
+    """`Windows` gives it a clock in local time and Hyper-V's interfaces. (Nova: os_type.)"""
+
     traits: TraitRequirements | None = None
-    """What the host must and must not be able to do, its devices among it: `COMPUTE_STORAGE_BUS_SATA`,
-    `COMPUTE_SECURITY_TPM_2_0`."""
+    """What the host must and must not be able to do: `HW_CPU_X86_AVX2`, `COMPUTE_STORAGE_BUS_SATA`."""
+
+    rules: ClassVar[list[Rule]] = [
+        Rule(
+            "!has(self.secureBoot) || self.secureBoot == 'Disabled' || (has(self.firmware) && self.firmware == 'UEFI')",
+            "secureBoot is a matter of UEFI: set firmware: UEFI, or secureBoot: Disabled",
+            field=".secureBoot",
+        )
+    ]
 
 
 class ImageSpec(Model):

@@ -42,6 +42,11 @@ class Quantity(str):
         """The amount in its base unit (bytes for memory and disk), rounded up, capped to what 64 bits hold."""
         return _value(self)
 
+    @property
+    def milli(self) -> int:
+        """The amount in thousandths, as CPUs are counted: 500 for `500m`; rounded and capped like `value`."""
+        return _value(self, 1000)
+
     @classmethod
     def of_bytes(cls, amount: int) -> Self:
         """The shortest exact way to write an amount of bytes: 2147483648 is 2Gi."""
@@ -70,11 +75,11 @@ class Quantity(str):
 
 
 @lru_cache(4096)  # hosts of a kind report the same amounts again and again, and fractions are slow
-def _value(text: str) -> int:
+def _value(text: str, parts: int = 1) -> int:
     suffix = text.lstrip("+-.0123456789")
     number = Fraction(text.removesuffix(suffix))
     scale = _SCALE[suffix] if suffix in _SCALE else Fraction(10) ** int(suffix[1:])
-    return max(-_LIMIT, min(ceil(number * scale), _LIMIT))
+    return max(-_LIMIT, min(ceil(number * scale * parts), _LIMIT))
 
 
 def at_least(field: str, least: str, example: str) -> Rule:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from hypernova_api.architecture import TpmVersion
 from hypernova_api.flavor import FlavorSpec
 from hypernova_api.image import ImageProperties
 from hypernova_api.quantity import Quantity
@@ -21,7 +22,7 @@ def of_flavor(spec: FlavorSpec) -> Request:
         spec.vcpus,
         spec.memory.value,
         spec.root_disk.value,
-        required_traits=frozenset(traits.required),
+        required_traits=frozenset(traits.required).union(_tpm(spec.tpm_version)),
         forbidden_traits=frozenset(traits.forbidden),
         requirements=tuple(Requirement(r.key, r.operator, tuple(r.values)) for r in spec.aggregate_requirements),
         dedicated=dedicated,
@@ -43,6 +44,16 @@ def with_image(want: Request, sha256: str, properties: ImageProperties | None) -
         architecture=properties.architecture or "",
         domain_type=properties.domain_type or "",
         firmware=properties.firmware or "",
-        required_traits=want.required_traits.union(traits.required),
+        required_traits=want.required_traits.union(traits.required, _implied(properties)),
         forbidden_traits=want.forbidden_traits.union(traits.forbidden),
     )
+
+
+def _implied(properties: ImageProperties) -> frozenset[str]:
+    """Traits without which a host could not give what else the properties say."""
+    secure = frozenset({"COMPUTE_SECURITY_UEFI_SECURE_BOOT"} if properties.secure_boot == "Required" else ())
+    return secure | _tpm(properties.tpm_version)
+
+
+def _tpm(version: TpmVersion | None) -> frozenset[str]:
+    return frozenset({"COMPUTE_SECURITY_TPM_2_0"} if version == "2.0" else ())
