@@ -32,6 +32,12 @@ class AgentMetrics:
             ["reason"],
             registry=registry,
         )
+        self.actions = Counter(
+            "hypernova_agent_actions_total",
+            "InstanceActions that have ended, by their type and by why they failed, if they did.",
+            ["type", "reason"],
+            registry=registry,
+        )
         self.image_bytes = Counter(
             "hypernova_agent_image_bytes_total", "Bytes of images downloaded.", registry=registry
         )

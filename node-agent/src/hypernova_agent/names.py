@@ -14,6 +14,7 @@ _UID_LENGTH = 36
 _UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.")
 _IMAGE = "image-"
 _MARKER = ".json"
+_SNAPSHOT = "snapshot-"
 _LOG_BACKUPS = 3
 """How many older parts of a log virtlogd keeps, unless its host's administrator says otherwise."""
 
@@ -35,7 +36,7 @@ def rescue_disk(uid: str, action: str) -> str:
 
 def snapshot(action: str) -> str:
     """The volume that a snapshot is written to."""
-    return f"snapshot-{action}.qcow2"
+    return f"{_SNAPSHOT}{action}.qcow2"
 
 
 def console_log(uid: str) -> str:
@@ -76,6 +77,16 @@ def image_marker(sha256: str) -> str:
 def is_image(volume: str) -> bool:
     """Whether a volume is an image's, or its marker."""
     return volume.startswith(_IMAGE)
+
+
+def is_marker(volume: str) -> bool:
+    """Whether a volume is an image's marker."""
+    return is_image(volume) and volume.endswith(_MARKER)
+
+
+def is_snapshot(volume: str) -> bool:
+    """Whether a volume is a snapshot's, finished or not."""
+    return volume.startswith(_SNAPSHOT)
 
 
 def sha256_of(volume: str) -> str:

@@ -398,7 +398,7 @@ def test_leftovers_are_images_and_markers_that_are_neither_complete_nor_lain_on(
     }.items():
         host.machine.volumes[name] = MemoryVolume(backing=backing)
     volumes = [host._volume(name) for name in host.machine.volumes]
-    assert leftovers(volumes, {names.image("a")}) == [names.image("b"), names.image_marker("d")]
+    assert leftovers(volumes, {"a": names.image("a")}) == [names.image("b"), names.image_marker("d")]
 
 
 async def _under_way(store: ImageStore, image: BoundImage) -> None:

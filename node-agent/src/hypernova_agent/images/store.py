@@ -1,14 +1,15 @@
 """The images in a host's pool. Each is fetched once, whoever wants it, and kept.
 
-An image is a volume `image-<sha256>`, and counts only when the marker beside it, `image-<sha256>.json`, says that it is
-complete: a crash at any point leaves at worst a volume without marker, which is deleted at the next start or try.
+An image is a volume, and counts only when the marker `image-<sha256>.json` says which it is and that it is complete:
+`image-<sha256>` for one that was fetched, `snapshot-<action>.qcow2` for one that was made here, as libvirt cannot
+rename volumes. A crash at any point leaves at worst a volume without marker, which is deleted at the next start or try.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import get_args
@@ -97,9 +98,10 @@ class ImageStore:
         """The image if it is there, complete."""
         if await self._host.volume(names.image_marker(sha256)) is None:
             return None
-        if await self._host.volume(names.image(sha256)) is None:
+        marked = _read_marker(sha256, await self._host.read(names.image_marker(sha256), limit=_MARKER_LIMIT))
+        if marked is None or await self._host.volume(marked.volume) is None:
             return None
-        return _read_marker(sha256, await self._host.read(names.image_marker(sha256), limit=_MARKER_LIMIT))
+        return marked
 
     async def ensure(self, image: BoundImage, limit: int) -> CachedImage:
         """The image, fetched if need be. Many may wait for one download; it ends when the last of them is cancelled.
@@ -133,12 +135,33 @@ class ImageStore:
                 if fetch.same_source(image) or not fetch.task.done():
                     raise
 
+    async def digest_of(self, volume: str) -> str | None:
+        """The SHA-256 by which a snapshot's volume is an image; None if it is none, or not there."""
+        if await self._host.volume(volume) is None:
+            return None
+        complete = await self._complete(await self._host.volumes())
+        return next((sha256 for sha256, image in complete.items() if image == volume), None)
+
+    async def take_in(self, image: CachedImage, sha256: str) -> None:
+        """Have a finished volume of the pool be the image of its digest, where it lies.
+
+        If there is one of that digest the volume is deleted, as nobody needs it twice.
+        """
+        if await self.find(sha256) is not None:
+            await self._host.delete_volume(image.volume)
+            return
+        await self._host.delete_volume(names.image_marker(sha256))
+        await self._mark(sha256, image, source="snapshot")
+        log.info("snapshot is an image", volume=image.volume)
+
     async def clean(self) -> None:
-        """Delete what crashes have left: images without marker, markers without image. What guests run on stays."""
+        """Delete what crashes have left: volumes without marker, markers without volume. What guests run on stays.
+
+        No snapshot is being made when this is called: those that a crash has cut short are made anew.
+        """
         volumes = await self._host.volumes()
-        fetched = {names.image(sha256) for sha256 in self._fetches}
-        present = {names.sha256_of(volume.name) for volume in volumes if names.is_image(volume.name)}
-        complete = {names.image(sha256) for sha256 in present if await self.find(sha256) is not None}
+        complete = await self._complete(volumes)
+        fetched = {sha256: names.image(sha256) for sha256 in self._fetches}
         for name in leftovers(volumes, complete | fetched):
             log.info("leftover of an image deleted", volume=name)
             await self._host.delete_volume(name)
@@ -174,11 +197,23 @@ class ImageStore:
             if not fetch.limits:
                 fetch.task.cancel()
 
+    async def _complete(self, volumes: Iterable[Volume]) -> dict[str, str]:
+        """The volume of each complete image, by its SHA-256."""
+        marked = [names.sha256_of(volume.name) for volume in volumes if names.is_marker(volume.name)]
+        return {sha256: found.volume for sha256 in marked if (found := await self.find(sha256)) is not None}
+
+    async def _mark(self, sha256: str, image: CachedImage, source: str) -> None:
+        facts = {"format": image.format, "virtualSize": image.virtual_size, "source": source}
+        if image.volume != names.image(sha256):
+            facts["volume"] = image.volume
+        content = json.dumps(facts).encode()
+        await self._host.upload(names.image_marker(sha256), _once(content), size=len(content))
+
     async def _fetch(self, fetch: _Fetch) -> CachedImage:
         image = fetch.image
-        volume, marker = names.image(image.sha256), names.image_marker(image.sha256)
-        await self._remove_leftover(image)
+        volume = names.image(image.sha256)
         async with download(self._session, image, fetch.bound) as body:
+            await self._remove_leftover(image)
             size_told = check(await body.head(HEAD_SIZE), image.format)
             if size_told is None and body.size is not None:
                 size_told = raw_size(body.size)
@@ -186,10 +221,8 @@ class ImageStore:
             fetch.looked.set()
             await self._host.upload(volume, body.chunks(), size=body.size)
         cached = CachedImage(volume, image.format, size_told if size_told is not None else raw_size(body.received))
-        facts = {"format": cached.format, "virtualSize": cached.virtual_size, "source": body.server}
-        content = json.dumps(facts).encode()
         try:
-            await self._host.upload(marker, _once(content), size=len(content))
+            await self._mark(image.sha256, cached, source=body.server)
         except BaseException:  # being cancelled is among what can happen here
             with suppress(HostFault):
                 await self._host.delete_volume(volume)
@@ -209,12 +242,19 @@ class ImageStore:
         await self._host.delete_volume(volume)
 
 
-def leftovers(volumes: Iterable[Volume], complete: Collection[str]) -> list[str]:
-    """The volumes of images that are not complete and that no guest's disk lies on, markers among them. Pure."""
+def leftovers(volumes: Iterable[Volume], complete: Mapping[str, str]) -> list[str]:
+    """The volumes of images that are not complete and that no guest's disk lies on, markers among them. Pure.
+
+    Args:
+        volumes: all of the pool.
+        complete: the volumes of complete images, by SHA-256.
+    """
     volumes = list(volumes)
-    kept = {*complete, *(volume.backing for volume in volumes)}
-    images = [volume.name for volume in volumes if names.is_image(volume.name)]
-    return [name for name in images if names.image(names.sha256_of(name)) not in kept]
+    kept = {*complete.values(), *(volume.backing for volume in volumes)}
+    kept |= {names.image_marker(sha256) for sha256 in complete}
+    kept |= {names.image_marker(names.sha256_of(name)) for name in kept if name and names.is_image(name)}
+    ours = [volume.name for volume in volumes if names.is_image(volume.name) or names.is_snapshot(volume.name)]
+    return [name for name in ours if name not in kept]
 
 
 def _fitting(cached: CachedImage, image: BoundImage, limit: int) -> CachedImage:
@@ -237,9 +277,10 @@ def _read_marker(sha256: str, content: bytes) -> CachedImage | None:
     try:
         marker = json.loads(content)
         format_, virtual_size = marker["format"], int(marker["virtualSize"])
-    except (ValueError, TypeError, KeyError):
+        volume = str(marker.get("volume", names.image(sha256)))
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
-    return CachedImage(names.image(sha256), format_, virtual_size) if format_ in get_args(Format) else None
+    return CachedImage(volume, format_, virtual_size) if format_ in get_args(Format) else None
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:

@@ -1,0 +1,1 @@
+"""InstanceActions: what is done to an Instance once, whatever crashes meanwhile, and the record of it."""
