@@ -16,7 +16,7 @@ import contextvars
 import inspect
 import random
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from types import FunctionType

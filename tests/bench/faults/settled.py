@@ -1,0 +1,122 @@
+"""What is still wrong when nothing has broken for long: what is asked for and not so, what is left and nobody's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hypernova_agent import names
+from hypernova_agent.host import DomainState
+from hypernova_api.action import FINISHED
+from hypernova_api.meta import FINALIZER
+from hypernova_kube.resources import Object
+from support.machine import ALIVE, Machine, MemoryDomain
+from tests.bench.faults.ledger import Wrong
+from tests.bench.faults.operations import ACTIONS, INSTANCES
+from tests.bench.faults.world import World
+
+Problem = tuple[Wrong, str]
+
+LEFT_OFF = {"GuestStopped", "GuestCrashed", "GuestEnded"}
+
+
+def problems(world: World) -> list[Problem]:
+    """All that is wrong now."""
+    return [*_unsettled(world), *_leftovers(world), *_unfinished(world)]
+
+
+def _unsettled(world: World) -> Iterator[Problem]:
+    for name, instance in sorted(world.instances().items()):
+        if why := _why_unsettled(world, instance):
+            yield Wrong.STUCK, f"{name} {instance['metadata']['uid']}: {why}: {_words(instance)}"
+        if why := _loss(world, instance):
+            yield Wrong.LOST, f"{name} {instance['metadata']['uid']}: {why}: {_words(instance)}"
+
+
+def _why_unsettled(world: World, instance: Object) -> str:
+    metadata, spec, status = instance["metadata"], instance["spec"], instance.get("status", {})
+    if "deletionTimestamp" in metadata:
+        return "is being deleted"
+    if FINALIZER not in metadata.get("finalizers", []):
+        return "has no finalizer"
+    if not status.get("nodeName"):
+        return "has no node"
+    ready = condition(instance, "Ready")
+    if status.get("observedGeneration") != metadata["generation"]:
+        return f"is of generation {metadata['generation']}, its status of {status.get('observedGeneration')}"
+    domain = world.agents[status["nodeName"]].machine.domains.get(metadata["uid"])
+    phase, is_, power_state = status.get("phase"), _state(domain), spec.get("powerState", "Running")
+    if status.get("rescue"):
+        power_state = "Rescued" if power_state == "Running" else power_state
+    if phase == "Stopped" and power_state in ("Running", "Rescued") and spec["restartPolicy"] != "Always":
+        return "" if is_ == "Stopped" else f"is {is_} though left off"
+    if ready.get("status") != "True":
+        return "is not ready"
+    wanted = "Running" if power_state == "Rescued" else power_state
+    if (phase, is_) != (power_state, wanted):
+        return f"should be {power_state}, its domain is {is_}, its phase {phase}"
+    return ""
+
+
+def _loss(world: World, instance: Object) -> str:
+    status, uid = instance.get("status", {}), instance["metadata"]["uid"]
+    if not status.get("nodeName") or status.get("phase") in ("Pending", "Building"):
+        return ""
+    volumes = world.agents[status["nodeName"]].machine.volumes
+    root = names.root_disk(uid, status.get("build") or "")
+    return "" if root in volumes else f"has no root disk {root}"
+
+
+def _leftovers(world: World) -> Iterator[Problem]:
+    instances = {obj["metadata"]["uid"]: obj for obj in world.api.objects.get(INSTANCES.plural, {}).values()}
+    for node, machine in world.machines():
+        hypervisor = next(iter(each for key, each in world.api.objects["hypervisors"].items() if key.name == node))
+        reported = {orphan["uid"] for orphan in hypervisor.get("status", {}).get("orphans", [])}
+        owned = {uid for uid, obj in instances.items() if obj.get("status", {}).get("nodeName") == node}
+        for uid, what in _belongings(machine):
+            if uid not in owned and uid not in reported:
+                yield Wrong.ORPHANED, f"{node}: {what} of {uid}, which has no Instance there and is not reported"
+        addresses = {mac for uid in owned for mac in _macs(instances[uid])}
+        known = addresses | {
+            link.mac for uid, domain in machine.domains.items() if uid in reported for link in domain.defined.links
+        }
+        for mac in sorted(machine.reservations):
+            if mac not in known:
+                yield Wrong.ORPHANED, f"{node}: reservation of {mac}"
+
+
+def _belongings(machine: Machine) -> Iterator[tuple[str, str]]:
+    for uid in machine.domains:
+        yield uid, "domain"
+    for volume in machine.volumes:
+        owner = names.instance_of(volume)
+        if owner is not None:
+            yield owner, f"volume {volume}"
+
+
+def _unfinished(world: World) -> Iterator[Problem]:
+    for key, action in sorted(world.api.objects.get(ACTIONS.plural, {}).items()):
+        if action.get("status", {}).get("phase") not in FINISHED:
+            yield Wrong.STUCK, f"action {key.name} {action['spec']}: {action.get('status')}"
+
+
+def condition(obj: Object, type_: str) -> Object:
+    """A condition; empty if there is none."""
+    return next((each for each in obj.get("status", {}).get("conditions", []) if each["type"] == type_), {})
+
+
+def _state(domain: MemoryDomain | None) -> str:
+    """What a domain does, in the words of powerState."""
+    if domain is None:
+        return "absent"
+    if domain.state in ALIVE:
+        return {DomainState.RUNNING: "Running", DomainState.PAUSED: "Paused"}.get(domain.state, str(domain.state))
+    return "Suspended" if domain.saved is not None else "Stopped"
+
+
+def _macs(instance: Object) -> set[str]:
+    return {address["mac"] for address in instance.get("status", {}).get("addresses", [])}
+
+
+def _words(instance: Object) -> str:
+    status = instance.get("status", {})
+    return f"{instance['spec']} {status.get('phase')} on {status.get('nodeName')}, Ready {condition(instance, 'Ready')}"
