@@ -31,12 +31,11 @@ from hypernova_agent.xml.definition import parse_definition, parse_link
 from hypernova_agent.xml.metadata import parse_metadata
 from hypernova_api.action import GuestInfo
 from support.machine import ALIVE, FACTS, Machine, MemoryDomain, MemoryVolume
+from support.qcow2 import header
 
 __all__ = ["FACTS", "Machine", "MemoryDomain", "MemoryHost", "MemoryVolume", "lost_at"]
 
 BOOT_LINE = b"HYPERNOVA-GUEST SECTOR\n"
-QCOW2 = b"QFI\xfb"
-"""What a qcow2 file begins with."""
 
 
 class MemoryHost:
@@ -293,7 +292,8 @@ class MemoryHost:
             begun = domain.starts if domain is not None and domain.state in ALIVE else None
             if begun is not None and self.machine.has_agent:
                 self.machine.frozen[uid] += 1
-            copy = MemoryVolume(QCOW2 + self._content(name), capacity=self._volume(name).capacity)
+            capacity = self._volume(name).capacity
+            copy = MemoryVolume(header(size=capacity) + self._content(name), capacity=capacity)
             for step in range(self.machine.copy_steps):
                 on_progress(step / self.machine.copy_steps)
                 self._needs_room()
