@@ -7,8 +7,9 @@ import libvirt
 from hypernova_agent.host import Abilities, HostCell, HostFacts, PciDevice
 from hypernova_agent.libvirt.errors import says
 from hypernova_agent.traits import cpu_traits, device_traits, firmware_traits, host_traits
+from hypernova_agent.xml.board import machine_of
 from hypernova_agent.xml.capabilities import parse_capabilities
-from hypernova_agent.xml.domain import EMULATED_CPU, machine_of
+from hypernova_agent.xml.cpu import EMULATED_CPU
 from hypernova_agent.xml.domain_capabilities import (
     DomainCapabilities,
     model_xml,

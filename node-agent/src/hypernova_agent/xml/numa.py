@@ -31,26 +31,6 @@ def cpus_of(cells: Collection[NumaCell]) -> frozenset[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class CpuTune:
-    """<cputune>: https://libvirt.org/formatdomain.html#cpu-tuning
-
-    QEMU's own threads stay on the guest's CPUs: they disturb nobody but this guest. (Nova does so, too, unless a flavor
-    says otherwise.) All of it holds under emulation as well: each virtual CPU has a thread of its own there.
-    """
-
-    cells: Sequence[NumaCell]
-
-    def xml(self) -> Element:
-        pins = {
-            vcpu: format_cpuset(cpus) for cell in self.cells for vcpu, cpus in zip(cell.vcpus, cell.cpus, strict=True)
-        }
-        return E.cputune(
-            *(E.vcpupin(vcpu=vcpu, cpuset=cpuset) for vcpu, cpuset in sorted(pins.items())),
-            E.emulatorpin(cpuset=format_cpuset(cpus_of(self.cells))),
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class NumaTune:
     """<numatune>: https://libvirt.org/formatdomain.html#numa-node-tuning
 
@@ -66,30 +46,16 @@ class NumaTune:
 
 
 @dataclass(frozen=True, slots=True)
-class MemoryBacking:
-    """<memoryBacking>: https://libvirt.org/formatdomain.html#memory-backing"""
-
-    cells: Sequence[NumaCell]
-
-    def xml(self) -> Element:
-        sizes = sorted({cell.page_size for cell in self.cells if cell.page_size})
-        return E.memoryBacking(E.hugepages(*(self._page(size) for size in sizes)))
-
-    def _page(self, size: int) -> Element:
-        cells = [id_ for id_, cell in enumerate(self.cells) if cell.page_size == size]
-        return E.page(size=size // KIB, unit="KiB", nodeset=format_cpuset(cells))
-
-
-@dataclass(frozen=True, slots=True)
 class Numa:
     """<numa> of <cpu>: https://libvirt.org/formatdomain.html#guest-numa-topology"""
 
-    cells: Sequence[NumaCell]
+    cells: Sequence[tuple[Collection[int], int]]
+    """Virtual CPUs and bytes of memory of each cell that the guest sees."""
 
     def xml(self) -> Element:
         return E.numa(
             *(
-                E.cell(id=id_, cpus=format_cpuset(cell.vcpus), memory=cell.memory // KIB, unit="KiB")
-                for id_, cell in enumerate(self.cells)
+                E.cell(id=id_, cpus=format_cpuset(vcpus), memory=memory // KIB, unit="KiB")
+                for id_, (vcpus, memory) in enumerate(self.cells)
             )
         )

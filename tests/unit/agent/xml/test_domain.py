@@ -7,7 +7,10 @@ from xml.etree import ElementTree
 import pytest
 
 from hypernova_agent.host import Owner
-from hypernova_agent.xml.guest import DiskConfig, GuestConfig, InterfaceConfig, domain_name, domain_xml
+from hypernova_agent.xml.cpu import Topology
+from hypernova_agent.xml.devices.disk import IoLimits
+from hypernova_agent.xml.devices.interface import Bandwidth, Rate
+from hypernova_agent.xml.guest import DiskConfig, GuestConfig, InterfaceConfig, domain_name, domain_xml, interface_xml
 from hypernova_agent.xml.metadata import Metadata, parse_metadata
 from hypernova_agent.xml.numa import NumaCell
 from support.golden import assert_golden
@@ -44,6 +47,27 @@ RESCUED = replace(WEB, disks=(DiskConfig(f"{UID}.rescue.qcow2", "qcow2"), *WEB.d
 CABLES = replace(
     WEB, interfaces=(*WEB.interfaces, InterfaceConfig("52:54:00:3c:00:08", "hypernova-default", link_up=False))
 )
+GROWING = replace(WEB, max_vcpus=8, max_memory=8 * GIB)
+SECURE = replace(WEB, firmware="UEFI", secure_boot=True, tpm="2.0")
+WINDOWS = replace(
+    WEB, windows=True, hyperv=frozenset({"relaxed", "vapic", "spinlocks", "vpindex", "synic", "stimer", "evmcs"})
+)
+LIMITED = replace(
+    WEB,
+    cpu_limit=500,
+    cpu_shares=2048,
+    disks=(
+        replace(ROOT, limits=IoLimits(read_bytes=100 * MIB, write_bytes=50 * MIB, total_iops=1000)),
+        DiskConfig(f"{UID}.config.raw", "raw", read_only=True),
+    ),
+    interfaces=(
+        InterfaceConfig(
+            "52:54:00:3c:00:07",
+            "hypernova-default",
+            bandwidth=Bandwidth(inbound=Rate(10 * MIB, peak=20 * MIB, burst=MIB + 1), outbound=Rate(5 * MIB)),
+        ),
+    ),
+)
 FLOATING = replace(
     WEB,
     cells=(
@@ -65,6 +89,16 @@ FLOATING = replace(
         (RESCUED, "domain-kvm-rescued.xml"),
         (CABLES, "domain-kvm-two-cables-one-unplugged.xml"),
         (FLOATING, "domain-kvm-two-cells-shared-cpus.xml"),
+        (GROWING, "domain-kvm-room-to-grow.xml"),
+        (replace(GROWING, domain_type="qemu"), "domain-qemu-room-to-grow.xml"),
+        (replace(WEB, cpu_model="Haswell-noTSX"), "domain-kvm-named-cpu.xml"),
+        (replace(WEB, vcpus=12, topology=Topology(2, 3, 2)), "domain-kvm-topology.xml"),
+        (SECURE, "domain-kvm-secure-boot-tpm.xml"),
+        (WINDOWS, "domain-kvm-windows.xml"),
+        (replace(WEB, windows=True, domain_type="qemu"), "domain-qemu-windows.xml"),
+        (LIMITED, "domain-kvm-limited.xml"),
+        (replace(WEB, locked_memory=True), "domain-kvm-locked-memory.xml"),
+        (replace(WEB, watchdog="reset"), "domain-kvm-watchdog.xml"),
         (PINNED, "domain-kvm-two-cells-pinned-huge-pages-gpu.xml"),
         (replace(FLOATING, domain_type="qemu"), "domain-qemu-two-cells-shared-cpus.xml"),
     ],
@@ -100,3 +134,36 @@ def test_no_disk_is_left_for_libvirt_to_guess_its_format() -> None:
 def test_the_cache_of_translated_code_grows_with_an_emulated_guest_within_bounds(memory: int, cache_mib: int) -> None:
     root = ElementTree.fromstring(domain_xml(replace(WEB, domain_type="qemu", memory=memory)))
     assert root.findtext("./features/tcg/tb-cache[@unit='MiB']") == str(cache_mib)
+
+
+@pytest.mark.parametrize(("vcpus", "queues"), [(1, "1"), (4, "4"), (32, "8")])
+def test_disks_have_a_queue_for_each_virtual_cpu_up_to_a_bound(vcpus: int, queues: str) -> None:
+    root = ElementTree.fromstring(domain_xml(replace(WEB, vcpus=vcpus)))
+    assert {driver.get("queues") for driver in root.findall("./devices/disk/driver")} == {queues}
+
+
+def test_a_network_card_of_several_queues_says_so_when_it_is_plugged_in_later_too() -> None:
+    (card,) = WEB.interfaces
+    assert ElementTree.fromstring(interface_xml(card, 2)).find("./driver[@queues='2']") is not None
+    assert ElementTree.fromstring(interface_xml(card, 1)).find("./driver") is None
+    inside = ElementTree.fromstring(domain_xml(WEB)).find("./devices/interface")
+    assert inside is not None
+    assert _canonical(inside) == _canonical(ElementTree.fromstring(interface_xml(card, 2)))
+
+
+@pytest.mark.parametrize(
+    "guest", [WEB, CABLES, RESCUED, PINNED, GROWING], ids=["plain", "cables", "rescued", "pinned", "growing"]
+)
+def test_there_are_ports_for_all_devices_and_some_to_plug_more_in(guest: GuestConfig) -> None:
+    root = ElementTree.fromstring(domain_xml(guest))
+    ports = root.findall("./devices/controller[@model='pcie-root-port']")
+    plugged = [device for device in root.findall("./devices/*") if device.tag in _IN_A_PORT]
+    assert len(ports) == len(plugged) + 4
+    assert [port.get("index") for port in ports] == [str(number) for number in range(1, len(ports) + 1)]
+
+
+_IN_A_PORT = {"disk", "interface", "channel", "memballoon", "memory", "rng", "hostdev", "watchdog"}
+
+
+def _canonical(element: ElementTree.Element) -> str:
+    return ElementTree.canonicalize(ElementTree.tostring(element, encoding="unicode"), strip_text=True)

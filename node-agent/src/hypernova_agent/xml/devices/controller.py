@@ -1,4 +1,4 @@
-"""Controllers: what libvirt would otherwise add by itself."""
+"""Controllers: what libvirt would otherwise add by itself, or too few of."""
 
 from __future__ import annotations
 
@@ -16,3 +16,17 @@ class NoUsb:
 
     def xml(self) -> Element:
         return E.controller(type="usb", model="none")
+
+
+@dataclass(frozen=True, slots=True)
+class PcieController:
+    """<controller type='pci'>: https://libvirt.org/formatdomain.html#controllers
+
+    The root is number 0; the others are ports, each for one device. libvirt adds those that a domain's devices need,
+    and one: more than one device can be plugged in later only if they are written down.
+    """
+
+    number: int
+
+    def xml(self) -> Element:
+        return E.controller(type="pci", index=self.number, model="pcie-root-port" if self.number else "pcie-root")
