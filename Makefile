@@ -6,7 +6,7 @@ PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest --durations=15
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-unit test-integration test-libvirt test-e2e lint docs crds bench bench-scale bench-scheduler clean
+.PHONY: help demo demo-down test test-unit test-integration test-libvirt test-e2e lint docs crds bench bench-faults bench-scale bench-scheduler clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,10 @@ bench: ## how fast and how heavy; ends with RESULT lines; root
 	@$(BOOTSTRAP) cluster libvirt guest
 	@$(PYTHON) -m hack.devcluster build >/dev/null
 	$(PYTHON) -m tests.bench
+
+bench-faults: ## a thousand faults over ten thousand operations, in virtual time; FAULTS, SEED, BACKEND narrow it
+	@$(BOOTSTRAP) unit
+	PYTHONHASHSEED=0 PYTHONPATH=tests $(PYTHON) -m tests.bench.faults
 
 bench-scale: ## a thousand simulated hypervisors, thousands of Instances; BENCH_HOSTS, BENCH_INSTANCES, BENCH_RATE narrow it
 	@$(BOOTSTRAP) cluster

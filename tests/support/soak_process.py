@@ -100,6 +100,12 @@ class Process:
             task.exception()
 
 
+class OwnedTask(asyncio.Task[Any]):
+    """A task that knows whose it is."""
+
+    process: Process | None = None
+
+
 class _OwnRandom(random.Random):
     """In place of SystemRandom: seeded by whose it is."""
 
@@ -125,10 +131,10 @@ def _task(
     work: Coroutine[Any, Any, Any] | Generator[Any, None, Any],
     context: contextvars.Context | None = None,
 ) -> asyncio.Task[Any]:
-    task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, context=context)
-    process = _current.get() if context is None else context.get(_current)
-    if process is not None:
-        process.owns(task)
+    task = OwnedTask(work, loop=loop, context=context)
+    task.process = _current.get() if context is None else context.get(_current)
+    if task.process is not None:
+        task.process.owns(task)
     return task
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Any
 
 from hypernova_agent.host import HostFault
 from hypernova_kube.errors import KubeError
+from support.soak_process import OwnedTask
 from tests.bench.faults.ledger import Ledger, Wrong
 
 _LOGGERS = ("hypernova_agent", "hypernova_operator", "hypernova_kube")
@@ -43,17 +43,18 @@ def listening(ledger: Ledger) -> Iterator[None]:
         logger.setLevel(logging.INFO)
         logger.propagate = False
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _, context: ledger.found(Wrong.BROKEN, _words(context)))
+
+    def unhandled(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        task = context.get("task") or context.get("future")
+        if not isinstance(task, OwnedTask) or task.process is None or task.process.alive:
+            ledger.found(Wrong.BROKEN, f"{context['message']}: {context.get('exception')!r} {task}")
+
+    loop.set_exception_handler(unhandled)
     try:
         yield
     finally:
-        gc.collect()  # what nobody awaited is told of when it is thrown away
         loop.set_exception_handler(None)
         for logger, (level, propagate) in zip(loggers, before, strict=True):
             logger.removeHandler(ears)
             logger.setLevel(level)
             logger.propagate = propagate
-
-
-def _words(context: dict[str, Any]) -> str:
-    return f"{context['message']}: {context.get('exception')!r} {context.get('task') or context.get('future')}"
