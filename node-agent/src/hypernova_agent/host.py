@@ -200,6 +200,9 @@ class Abilities:
     traits: frozenset[str] = frozenset()
     """In os-traits' names."""
 
+    hyperv: frozenset[str] = frozenset()
+    """Interfaces of Hyper-V that Windows can be given, in libvirt's words."""
+
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:

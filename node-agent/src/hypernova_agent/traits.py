@@ -1,12 +1,12 @@
 """What a host can do, in os-traits' names: https://docs.openstack.org/os-traits/latest/
 
-Only what a guest of ours really gets: an Image that relies on a trait must find it in the guest. A SATA disk or a TPM
-that QEMU could give, but no guest of ours has, is no trait of the host.
+Only what a guest of ours really gets: an Image that relies on a trait must find it in the guest. A SATA disk that QEMU
+could give, but no guest of ours has, is no trait of the host.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from hypernova_agent.host import HostCell
 
@@ -79,6 +79,9 @@ _DEVICES = {
 }
 """What guests of ours have, by element, enum and value of libvirt's domain capabilities."""
 
+_TPM = frozenset({("tpm", "model", "tpm-crb"), ("tpm", "backendModel", "emulator"), ("tpm", "backendVersion", "2.0")})
+"""What a guest's TPM is, all of it."""
+
 _ALWAYS = frozenset({"COMPUTE_NET_VIF_MODEL_VIRTIO", "COMPUTE_IMAGE_TYPE_QCOW2", "COMPUTE_IMAGE_TYPE_RAW"})
 """libvirt tells of no models of network cards; the images are our own business."""
 
@@ -108,6 +111,12 @@ def device_traits(devices: Iterable[tuple[str, str, str]]) -> frozenset[str]:
 def firmware_traits(firmware: Iterable[str]) -> frozenset[str]:
     """What guests can boot by."""
     return frozenset(f"COMPUTE_FIRMWARE_{name}" for name in firmware)
+
+
+def security_traits(devices: Collection[tuple[str, str, str]], *, secure_boot: bool) -> frozenset[str]:
+    """What guests that ask for it can have to keep secrets and to boot only what is signed."""
+    tpm = {"COMPUTE_SECURITY_TPM_2_0", "COMPUTE_SECURITY_TPM_CRB"} if _TPM.issubset(devices) else ()
+    return frozenset([*tpm, *(["COMPUTE_SECURITY_UEFI_SECURE_BOOT"] if secure_boot else [])])
 
 
 def host_traits(architecture: str, cells: Iterable[HostCell]) -> frozenset[str]:

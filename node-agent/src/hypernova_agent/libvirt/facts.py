@@ -6,7 +6,7 @@ import libvirt
 
 from hypernova_agent.host import Abilities, HostCell, HostFacts, PciDevice
 from hypernova_agent.libvirt.errors import says
-from hypernova_agent.traits import cpu_traits, device_traits, firmware_traits, host_traits
+from hypernova_agent.traits import cpu_traits, device_traits, firmware_traits, host_traits, security_traits
 from hypernova_agent.xml.board import machine_of
 from hypernova_agent.xml.capabilities import parse_capabilities
 from hypernova_agent.xml.cpu import EMULATED_CPU
@@ -72,9 +72,15 @@ def _abilities(
         cpu_traits(_cpu_features(virt, type_, offer)),
         device_traits(offer.devices),
         firmware_traits(firmware),
+        security_traits(offer.devices, secure_boot=offer.secure_boot),
         host_traits(offer.architecture, cells),
     )
-    return Abilities(firmware=frozenset(firmware), traits=frozenset().union(*traits))
+    return Abilities(
+        firmware=frozenset(firmware),
+        traits=frozenset().union(*traits),
+        # libvirt tells of them under emulation, too, where QEMU has none.
+        hyperv=offer.hyperv if type_ == "kvm" else frozenset(),
+    )
 
 
 def _cpu_features(virt: libvirt.virConnect, type_: str, offer: DomainCapabilities) -> frozenset[str]:

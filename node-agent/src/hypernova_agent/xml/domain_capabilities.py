@@ -16,6 +16,12 @@ class DomainCapabilities:
     uefi: bool
     """Whether libvirt finds UEFI's firmware on the host."""
 
+    secure_boot: bool
+    """Whether that firmware can boot only what is signed."""
+
+    hyperv: frozenset[str]
+    """Interfaces of Hyper-V, in libvirt's words."""
+
     passthrough: bool
     """Whether guests can have PCI devices of the host: it has an IOMMU, and VFIO."""
 
@@ -39,9 +45,14 @@ def parse_domain_capabilities(xml: str) -> DomainCapabilities:
         for value in enum.iterfind("./value")
     )
     mode = root.find("./cpu/mode[@name='host-model'][@supported='yes']")
+    uefi = any(value.text == "efi" for value in root.iterfind("./os/enum[@name='firmware']/value"))
+    secure = any(value.text == "yes" for value in root.iterfind("./os/loader/enum[@name='secure']/value"))
+    hyperv = root.iterfind("./features/hyperv[@supported='yes']/enum[@name='features']/value")
     return DomainCapabilities(
         architecture=root.findtext("./arch", ""),
-        uefi=any(value.text == "efi" for value in root.iterfind("./os/enum[@name='firmware']/value")),
+        uefi=uefi,
+        secure_boot=uefi and secure,
+        hyperv=frozenset(value.text or "" for value in hyperv),
         passthrough={("hostdev", "subsysType", "pci"), ("hostdev", "pciBackend", "vfio")} <= devices,
         devices=devices,
         host_model=None if mode is None else Cpu(mode.findtext("./model", ""), mode.findtext("./vendor", "")),

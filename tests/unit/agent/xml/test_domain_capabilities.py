@@ -13,7 +13,8 @@ DOMAIN = """
   <arch>x86_64</arch>
   <os supported='yes'>
     <enum name='firmware'>{firmware}</enum>
-    <loader supported='yes'><enum name='type'><value>rom</value><value>pflash</value></enum></loader>
+    <loader supported='yes'><enum name='type'><value>rom</value><value>pflash</value></enum>
+      <enum name='secure'><value>no</value>{secure}</enum></loader>
   </os>
   <cpu>
     <mode name='host-passthrough' supported='yes'/>
@@ -37,10 +38,22 @@ DOMAIN = """
       <enum name='pciBackend'>{backend}</enum>
     </hostdev>
   </devices>
+  <features>
+    <hyperv supported='yes'>
+      <enum name='features'>{hyperv}</enum>
+    </hyperv>
+  </features>
 </domainCapabilities>
 """
-PLAIN = DOMAIN.format(firmware="", host_model="no", backend="")
-RICH = DOMAIN.format(firmware="<value>efi</value>", host_model="yes", backend="<value>vfio</value>")
+_SECURE = "<value>yes</value>"
+PLAIN = DOMAIN.format(firmware="", secure="", hyperv="", host_model="no", backend="")
+RICH = DOMAIN.format(
+    firmware="<value>efi</value>",
+    secure=_SECURE,
+    hyperv="<value>relaxed</value><value>vapic</value>",
+    host_model="yes",
+    backend="<value>vfio</value>",
+)
 
 
 def test_what_guests_can_have_is_read() -> None:
@@ -48,6 +61,17 @@ def test_what_guests_can_have_is_read() -> None:
     assert (rich.architecture, rich.uefi, rich.passthrough) == ("x86_64", True, True)
     assert rich.host_model == Cpu("EPYC-Milan", "AMD")
     assert ("disk", "bus", "virtio") in rich.devices
+
+
+def test_secure_boot_and_interfaces_of_hyper_v_are_read() -> None:
+    rich, plain = parse_domain_capabilities(RICH), parse_domain_capabilities(PLAIN)
+    assert (rich.secure_boot, rich.hyperv) == (True, {"relaxed", "vapic"})
+    assert (plain.secure_boot, plain.hyperv) == (False, frozenset())
+
+
+def test_secure_boot_takes_firmware_that_libvirt_finds() -> None:
+    loader_alone = DOMAIN.format(firmware="", secure=_SECURE, hyperv="", host_model="no", backend="")
+    assert not parse_domain_capabilities(loader_alone).secure_boot
 
 
 def test_what_is_missing_is_not_promised() -> None:
