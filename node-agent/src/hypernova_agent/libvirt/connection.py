@@ -15,6 +15,7 @@ from hypernova_agent.host import HostFault, HostUnreachable
 from hypernova_agent.libvirt import opening
 from hypernova_agent.libvirt.events import start_event_loop
 from hypernova_agent.libvirt.lines import Lines, is_alive
+from hypernova_agent.libvirt.listening import listen
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -56,7 +57,7 @@ class Connection:
         """Connect, dropping what there was. Both callbacks are called in the running event loop.
 
         Args:
-            on_domain_event: gets the UUID of a domain, ours or not, whose lifecycle went on.
+            on_domain_event: gets the UUID of a domain, ours or not, that something happened to.
             on_lost: gets the reason, once, unless we close the connection ourselves.
 
         Raises:
@@ -72,7 +73,8 @@ class Connection:
                 on_lost(why)
 
         try:
-            await session.listener.call(_listen, session.undo, asyncio.get_running_loop(), on_domain_event, lost)
+            loop = asyncio.get_running_loop()
+            await session.listener.call(listen, session.undo, _in(loop, on_domain_event), _in(loop, lost))
             # A loss before we listened, or before we are the session, is told to nobody.
             if not is_alive(listener):
                 raise HostUnreachable("libvirt went away while we connected")
@@ -93,7 +95,7 @@ class Connection:
 
     @contextlib.asynccontextmanager
     async def exclusive(self) -> AsyncIterator[Lines]:
-        """A connection of its own, for a stream: what comes and goes on it blocks no one else.
+        """A connection of its own, for a stream, or for what may take long: it blocks no one else.
 
         It ends with the connection it was asked of.
         """
@@ -114,35 +116,11 @@ class Connection:
         return self._session
 
 
-def _listen(
-    virt: libvirt.virConnect,
-    undo: contextlib.ExitStack,
-    loop: asyncio.AbstractEventLoop,
-    on_domain_event: Callable[[str], None],
-    on_lost: Callable[[str], None],
-) -> None:
-    """Have events and the loss of this connection reported in the loop."""
+def _in(loop: asyncio.AbstractEventLoop, callback: Callable[[str], None]) -> Callable[[str], None]:
+    """The callback, to be called from libvirt's thread, which lives as long as the process: the loop may not."""
 
-    def in_loop(callback: Callable[[str], None], word: str) -> None:
-        # The loop may have ended before libvirt's thread, which lives as long as the process.
+    def tell(word: str) -> None:
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(callback, word)
 
-    def domain_event(_virt: object, domain: libvirt.virDomain, _event: int, _detail: int, _data: object) -> None:
-        in_loop(on_domain_event, domain.UUIDString())
-
-    def closed(_virt: object, reason: int, _data: object) -> None:
-        in_loop(on_lost, _why_closed(reason))
-
-    virt.registerCloseCallback(closed, None)
-    undo.callback(virt.unregisterCloseCallback)
-    callback = virt.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, domain_event, None)
-    undo.callback(virt.domainEventDeregisterAny, callback)
-
-
-def _why_closed(reason: int) -> str:
-    if reason == libvirt.VIR_CONNECT_CLOSE_REASON_KEEPALIVE:
-        return f"libvirt has not answered for {opening.KEEPALIVE_SECONDS * (opening.KEEPALIVE_COUNT + 1)} s"
-    if reason == libvirt.VIR_CONNECT_CLOSE_REASON_EOF:
-        return "libvirt went away"
-    return "the connection to libvirt broke"
+    return tell

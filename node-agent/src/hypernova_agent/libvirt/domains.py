@@ -1,4 +1,4 @@
-"""Domains: each function is one blocking call of `Connection.call`."""
+"""Domains as a whole: each function is one blocking call of `Connection.call`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import libvirt
 
-from hypernova_agent.host import Domain
+from hypernova_agent.host import Domain, Run
 from hypernova_agent.libvirt.errors import detailed, says
 from hypernova_agent.libvirt.states import OFF, domain_state
 from hypernova_agent.xml.definition import parse_definition
-from hypernova_agent.xml.metadata import parse_metadata
+from hypernova_agent.xml.metadata import RUN_NAMESPACE, RUN_PREFIX, parse_metadata, run_xml
 
 _UNDEFINE_WITH_ALL_IT_KEEPS = (
     libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
@@ -21,7 +21,7 @@ _UNDEFINE_WITH_ALL_IT_KEEPS = (
 
 
 def domains(virt: libvirt.virConnect) -> list[Domain]:
-    """All domains of ours: two quick calls for each.
+    """All domains of ours: a handful of quick calls for each.
 
     (getAllDomainStats has all states in one; but libvirt-python crashes in it when the connection is lost meanwhile.)
     """
@@ -30,13 +30,25 @@ def domains(virt: libvirt.virConnect) -> list[Domain]:
 
 def domain(virt: libvirt.virConnect, uid: str) -> Domain | None:
     """The domain, if it's there and ours."""
+    found = find(virt, uid)
+    return None if found is None else _domain(found)
+
+
+def find(virt: libvirt.virConnect, uid: str) -> libvirt.virDomain | None:
+    """The domain as libvirt has it, if it's there."""
     try:
-        found = detailed(lambda: virt.lookupByUUIDString(uid))
+        return detailed(lambda: virt.lookupByUUIDString(uid))
     except libvirt.libvirtError as error:
         if says(error, libvirt.VIR_ERR_NO_DOMAIN):
             return None
         raise
-    return _domain(found)
+
+
+def record(virt: libvirt.virConnect, uid: str) -> str | None:
+    """The record in the domain's definition, if there is one."""
+    found = find(virt, uid)
+    metadata = None if found is None else parse_metadata(found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+    return (metadata.record or None) if metadata is not None else None
 
 
 def define(virt: libvirt.virConnect, xml: str) -> None:
@@ -44,19 +56,72 @@ def define(virt: libvirt.virConnect, xml: str) -> None:
     virt.defineXML(xml)
 
 
-def start(virt: libvirt.virConnect, uid: str) -> None:
-    """Start the domain unless it runs."""
+def mark(virt: libvirt.virConnect, uid: str, run: Run) -> None:
+    """Note the run in the definition. What runs keeps what it was started with."""
+    virt.lookupByUUIDString(uid).setMetadata(
+        libvirt.VIR_DOMAIN_METADATA_ELEMENT,
+        run_xml(run),
+        RUN_PREFIX,
+        RUN_NAMESPACE,
+        libvirt.VIR_DOMAIN_AFFECT_CONFIG,
+    )
+
+
+def start(virt: libvirt.virConnect, uid: str, *, paused: bool) -> bool:
+    """Start the domain unless it runs; whether it goes on from what was saved."""
     found = virt.lookupByUUIDString(uid)
+    saved = bool(found.hasManagedSaveImage())
     try:
-        found.create()
+        found.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED if paused else libvirt.VIR_DOMAIN_NONE)
     except libvirt.libvirtError as error:
         if not (says(error, libvirt.VIR_ERR_OPERATION_INVALID) and found.isActive()):
             raise
+        return False
+    return saved
+
+
+def pause(virt: libvirt.virConnect, uid: str) -> None:
+    """Stop the CPUs, if they run."""
+    virt.lookupByUUIDString(uid).suspend()
+
+
+def resume(virt: libvirt.virConnect, uid: str) -> None:
+    """Have the CPUs go on, if they stand still."""
+    found = virt.lookupByUUIDString(uid)
+    try:
+        found.resume()
+    except libvirt.libvirtError as error:
+        running = says(error, libvirt.VIR_ERR_OPERATION_INVALID) and found.state()[0] == libvirt.VIR_DOMAIN_RUNNING
+        if not running:
+            raise
+
+
+def save(virt: libvirt.virConnect, uid: str) -> None:
+    """Write the guest's memory to disk and end it, as long as that takes; one that is saved stays so."""
+    found = virt.lookupByUUIDString(uid)
+    try:
+        found.managedSave(libvirt.VIR_DOMAIN_SAVE_RUNNING)
+    except libvirt.libvirtError as error:
+        saved = not found.isActive() and found.hasManagedSaveImage()
+        if not (says(error, libvirt.VIR_ERR_OPERATION_INVALID) and saved):
+            raise
+
+
+def discard_saved(virt: libvirt.virConnect, uid: str) -> None:
+    """Forget what was saved, if anything was."""
+    found = find(virt, uid)
+    if found is not None and found.hasManagedSaveImage():
+        found.managedSaveRemove()
+
+
+def abort_job(virt: libvirt.virConnect, uid: str) -> None:
+    """Have libvirt give up what it does with the guest for long: saving it, copying its disk."""
+    _unless_down(virt, uid, lambda found: found.abortJob())
 
 
 def shutdown(virt: libvirt.virConnect, uid: str) -> None:
-    """Ask the guest to shut down: by its agent if it has one, else by the power button."""
-    _unless_down(virt, uid, lambda found: found.shutdown())
+    """Press the power button. (A guest's agent may take a minute to answer, and hold up whoever waits for it.)"""
+    _unless_down(virt, uid, lambda found: found.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN))
 
 
 def destroy(virt: libvirt.virConnect, uid: str) -> None:
@@ -91,24 +156,23 @@ def _domain(found: libvirt.virDomain) -> Domain | None:
     """The domain; None for one that just went, isn't ours, or is a copy of ours that someone made by hand."""
     try:
         defined = detailed(lambda: found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
-        active = bool(detailed(found.isActive))
-        running = detailed(found.XMLDesc) if active else None
+        metadata = parse_metadata(defined)
+        if metadata is None or metadata.owner.uid != found.UUIDString():
+            return None
+        running = detailed(found.XMLDesc)
         saved = bool(detailed(found.hasManagedSaveImage))
+        # Last: of one that starts or ends meanwhile it says what is, and an event of that is on its way.
         state, reason = detailed(found.state)
     except libvirt.libvirtError as error:
         if says(error, libvirt.VIR_ERR_NO_DOMAIN):
             return None
         raise
-    metadata = parse_metadata(defined)
-    if metadata is None or metadata.owner.uid != found.UUIDString():
-        return None
     seen = domain_state(state, reason, metadata.run, saved=saved)
     return Domain(
         metadata.owner,
         seen,
         defined=parse_definition(defined),
-        # It may have started or ended between two of these calls; the state was asked last, and a look follows.
-        running=parse_definition(running) if running is not None and seen not in OFF else None,
+        running=None if seen in OFF else parse_definition(running),
         saved=saved,
         run=metadata.run,
     )

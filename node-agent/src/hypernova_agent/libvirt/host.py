@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from ipaddress import IPv4Network
+from typing import TypeVar
 
-from hypernova_agent.host import Domain, HostFacts, Reservation, Volume
-from hypernova_agent.libvirt import domains, networks, storage
+import libvirt
+
+from hypernova_agent.host import (
+    Domain,
+    GuestUnreachable,
+    HostFacts,
+    HostFault,
+    HostUnreachable,
+    Link,
+    Reservation,
+    Run,
+    Space,
+    Volume,
+)
+from hypernova_agent.libvirt import agent, domains, guests, networks, storage
 from hypernova_agent.libvirt.connection import Connection
+from hypernova_agent.libvirt.copies import Copier, Copy
+from hypernova_agent.libvirt.errands import Errands
 from hypernova_agent.libvirt.facts import facts
 from hypernova_agent.libvirt.upload import upload
 from hypernova_agent.xml.network import NatNetwork
 from hypernova_agent.xml.storage import DirectoryPool
+from hypernova_api.action import GuestInfo
 from hypernova_api.network import DEFAULT_CIDR
+
+T = TypeVar("T")
+
+_THAW_SECONDS = 5.0
+_THAW_ATTEMPTS = 240
 
 
 class LibvirtHost:
@@ -35,6 +58,8 @@ class LibvirtHost:
         self._pool_path = pool_path
         # libvirt refuses to refresh a pool while a volume of it is being made; both take milliseconds.
         self._pool_turn = asyncio.Lock()
+        self._errands = Errands()
+        self._copier = Copier(self._connection, self._pool_turn, self._thaw)
         # A reservation is made by reading what is there and changing it.
         self._network_turn = asyncio.Lock()
 
@@ -54,6 +79,7 @@ class LibvirtHost:
             raise
 
     async def close(self) -> None:
+        await self._errands.end()
         await self._connection.close()
 
     async def facts(self) -> HostFacts:
@@ -68,8 +94,60 @@ class LibvirtHost:
     async def define(self, xml: str) -> None:
         await self._connection.call(domains.define, xml)
 
-    async def start(self, uid: str) -> None:
-        await self._connection.call(domains.start, uid)
+    async def start(self, uid: str, *, paused: bool = False) -> None:
+        if await self._connection.call(domains.start, uid, paused=paused) and not paused:
+            self._errands.run(self._ask(lambda virt: agent.set_time(virt, uid)))
+
+    async def pause(self, uid: str) -> None:
+        await self._connection.call(domains.pause, uid)
+
+    async def resume(self, uid: str) -> None:
+        await self._connection.call(domains.resume, uid)
+        self._errands.run(self._ask(lambda virt: agent.set_time(virt, uid)))
+
+    async def save(self, uid: str) -> None:
+        async with self._connection.exclusive() as line:
+            saving = asyncio.create_task(line.call(domains.save, uid))
+            try:
+                await asyncio.shield(saving)
+            except asyncio.CancelledError:
+                with contextlib.suppress(HostFault):
+                    await self._connection.call(domains.abort_job, uid)
+                    await saving
+                raise
+
+    async def discard_saved(self, uid: str) -> None:
+        await self._connection.call(domains.discard_saved, uid)
+
+    async def mark(self, uid: str, run: Run) -> None:
+        await self._connection.call(domains.mark, uid, run)
+
+    async def record(self, uid: str) -> str | None:
+        return await self._connection.call(domains.record, uid)
+
+    async def set_vcpus(self, uid: str, count: int) -> None:
+        await self._connection.call(guests.set_vcpus, uid, count)
+
+    async def set_memory(self, uid: str, size: int) -> None:
+        await self._connection.call(guests.set_memory, uid, size)
+
+    async def attach_interface(self, uid: str, xml: str) -> None:
+        await self._connection.call(guests.attach_interface, uid, xml)
+
+    async def detach_interface(self, uid: str, mac: str) -> None:
+        await self._connection.call(guests.detach_interface, uid, mac)
+
+    async def set_link(self, uid: str, link: Link) -> None:
+        await self._connection.call(guests.set_link, uid, link)
+
+    async def inject_nmi(self, uid: str) -> None:
+        await self._connection.call(guests.inject_nmi, uid)
+
+    async def guest_info(self, uid: str) -> GuestInfo:
+        return await self._ask(lambda virt: agent.info(virt, uid))
+
+    async def set_password(self, uid: str, user: str, hash_: str) -> None:
+        await self._ask(lambda virt: agent.set_password(virt, uid, user, hash_))
 
     async def shutdown(self, uid: str) -> None:
         await self._connection.call(domains.shutdown, uid)
@@ -99,6 +177,19 @@ class LibvirtHost:
                 capacity=capacity,
             )
 
+    async def resize_volume(self, name: str, capacity: int, *, uid: str) -> None:
+        async with self._pool_turn:
+            await self._connection.call(storage.resize, self._pool.name, name, capacity, uid=uid)
+
+    async def copy_volume(
+        self, name: str, target: str, *, uid: str, on_progress: Callable[[float], None] = lambda _: None
+    ) -> None:
+        await self._copier.copy(Copy(self._pool.name, self._pool_path, name, target, uid), on_progress)
+
+    async def space(self) -> Space:
+        async with self._pool_turn:
+            return await self._connection.call(storage.space, self._pool.name)
+
     async def upload(self, name: str, chunks: AsyncIterator[bytes], *, size: int | None) -> None:
         await upload(self._connection, self._pool.name, name, chunks, size=size, pool_turn=self._pool_turn)
 
@@ -120,3 +211,19 @@ class LibvirtHost:
 
     async def reservations(self) -> list[Reservation]:
         return await self._connection.call(networks.reservations, self._network.name)
+
+    async def _ask(self, question: Callable[[libvirt.virConnect], T]) -> T:
+        """Ask a guest's agent: on a connection of its own, as it may not answer."""
+        async with self._connection.exclusive() as line:
+            return await line.call(question)
+
+    def _thaw(self, uid: str) -> None:
+        self._errands.run(self._thawed(uid))
+
+    async def _thawed(self, uid: str) -> None:
+        """Thaw a guest, however long it, or libvirt, does not answer: it can do nothing until then."""
+        for _ in range(_THAW_ATTEMPTS):
+            with contextlib.suppress(HostUnreachable, GuestUnreachable):
+                await self._ask(lambda virt: agent.thaw(virt, uid))
+                return
+            await asyncio.sleep(_THAW_SECONDS)

@@ -23,18 +23,17 @@ _STATES = {
 _PAUSED = {
     libvirt.VIR_DOMAIN_PAUSED_IOERROR: DomainState.STALLED,
     # libvirt itself holds the CPUs for a moment, as while it saves the guest, and then goes on: nobody is to meddle.
+    # (It gives VIR_DOMAIN_PAUSED_MIGRATION for the reason, too, when a saved guest was started paused.)
     libvirt.VIR_DOMAIN_PAUSED_SAVE: DomainState.RUNNING,
     libvirt.VIR_DOMAIN_PAUSED_DUMP: DomainState.RUNNING,
     libvirt.VIR_DOMAIN_PAUSED_SNAPSHOT: DomainState.RUNNING,
-    libvirt.VIR_DOMAIN_PAUSED_MIGRATION: DomainState.RUNNING,
     libvirt.VIR_DOMAIN_PAUSED_POSTCOPY: DomainState.RUNNING,
     libvirt.VIR_DOMAIN_PAUSED_STARTING_UP: DomainState.RUNNING,
     libvirt.VIR_DOMAIN_PAUSED_SHUTTING_DOWN: DomainState.SHUTTING_DOWN,
 }
 
-_CRASHED = frozenset(
-    {libvirt.VIR_DOMAIN_SHUTOFF_CRASHED, libvirt.VIR_DOMAIN_SHUTOFF_FAILED, libvirt.VIR_DOMAIN_SHUTOFF_DAEMON}
-)
+_CRASHED = frozenset({libvirt.VIR_DOMAIN_SHUTOFF_CRASHED, libvirt.VIR_DOMAIN_SHUTOFF_DAEMON})
+"""QEMU died or the guest panicked. (VIR_DOMAIN_SHUTOFF_FAILED: it could not be started, and so has not run.)"""
 
 
 def domain_state(state: int, reason: int, run: Run, *, saved: bool) -> DomainState:

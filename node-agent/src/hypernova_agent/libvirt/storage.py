@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import libvirt
 
-from hypernova_agent.host import HostError, Volume
+from hypernova_agent.host import HostError, Space, Volume
+from hypernova_agent.libvirt import domains
 from hypernova_agent.libvirt.errors import detailed, says
+from hypernova_agent.xml.live import disk_target
 from hypernova_agent.xml.storage import (
     DirectoryPool,
     OverlayVolume,
+    Qcow2Volume,
     parse_pool_path,
     parse_volume,
     parse_volume_format,
@@ -47,7 +50,7 @@ def ensure(virt: libvirt.virConnect, wanted: DirectoryPool) -> str:
     if not pool.isActive():
         pool.create(libvirt.VIR_STORAGE_POOL_CREATE_WITH_BUILD)
     pool.setAutostart(1)
-    pool.refresh()
+    refresh(pool)
     _sweep(pool)
     return path
 
@@ -55,7 +58,7 @@ def ensure(virt: libvirt.virConnect, wanted: DirectoryPool) -> str:
 def volumes(virt: libvirt.virConnect, pool_name: str) -> list[Volume]:
     """All complete volumes, after a refresh."""
     pool = virt.storagePoolLookupByName(pool_name)
-    pool.refresh()
+    refresh(pool)
     found = {volume.name(): volume for volume in pool.listAllVolumes()}
     complete = [name for name in found if not name.endswith(PARTIAL) and name + PARTIAL not in found]
     return [volume for name in complete if (volume := _volume(found[name])) is not None]
@@ -85,6 +88,49 @@ def create_overlay(
         # libvirtd died while it made it: it has no header yet.
         there.delete()
     pool.createXML(volume_xml(OverlayVolume(name, capacity, base.path(), backing_format)))
+
+
+def resize(virt: libvirt.virConnect, pool_name: str, name: str, capacity: int, *, uid: str) -> None:
+    """Grow the volume to so many bytes: by QEMU if it is a disk of the guest, and that runs."""
+    volume = lookup(virt.storagePoolLookupByName(pool_name), name)
+    if volume is None:
+        raise HostError(f"no volume {name} to resize")
+    guest = domains.find(virt, uid)
+    disk = disk_target(guest.XMLDesc(), name) if guest is not None and guest.isActive() else None
+    if guest is not None and disk is not None:
+        if guest.blockInfo(disk)[0] < capacity:
+            guest.blockResize(disk, capacity, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
+    elif parse_volume(volume.XMLDesc()).capacity < capacity:
+        volume.resize(capacity)
+
+
+def flatten(virt: libvirt.virConnect, pool_name: str, source: str, target: str) -> None:
+    """Make a qcow2 of all that a guest would see of a volume; takes long, and the pool can't be refreshed meanwhile."""
+    pool = virt.storagePoolLookupByName(pool_name)
+    found = lookup(pool, source)
+    if found is None:
+        raise HostError(f"no volume {source} to copy")
+    pool.createXMLFrom(volume_xml(Qcow2Volume(target, parse_volume(found.XMLDesc()).capacity)), found)
+
+
+def flattened(virt: libvirt.virConnect, pool_name: str, source: str, target: str) -> float:
+    """About how much of the source, and of what it lies on, the target has by now; less than 1."""
+    pool = virt.storagePoolLookupByName(pool_name)
+    whole = 0
+    below: str | None = source
+    while below is not None and (found := _listed(pool, below)) is not None:
+        layer = parse_volume(found.XMLDesc())
+        whole, below = whole + layer.allocation, layer.backing
+    made = _listed(pool, target)
+    return min(made.info()[2] / max(whole, 1), 0.99) if made is not None else 0.0
+
+
+def space(virt: libvirt.virConnect, pool_name: str) -> Space:
+    """Room in the pool, as its file system has it now."""
+    pool = virt.storagePoolLookupByName(pool_name)
+    refresh(pool)
+    _state, capacity, _allocation, available = pool.info()
+    return Space(capacity=capacity, available=available)
 
 
 def read(virt: libvirt.virConnect, pool_name: str, name: str, *, offset: int, limit: int) -> bytes:
@@ -119,11 +165,20 @@ def delete(pool: libvirt.virStoragePool, name: str) -> None:
             raise
 
 
+def refresh(pool: libvirt.virStoragePool) -> None:
+    """Have libvirt look at the folder. While it converts a volume it refuses: then what it knows has to do."""
+    try:
+        pool.refresh()
+    except libvirt.libvirtError as error:
+        if "asynchronous jobs" not in str(error):
+            raise
+
+
 def lookup(pool: libvirt.virStoragePool, name: str) -> libvirt.virStorageVol | None:
     """The volume as it is on disk, whatever libvirt remembers."""
     found = _listed(pool, name)
     if found is None:
-        pool.refresh()
+        refresh(pool)
         found = _listed(pool, name)
     return found
 

@@ -6,7 +6,8 @@ from hypernova_agent.host import Definition, Link
 from hypernova_agent.xml.element import Element, parse
 from hypernova_agent.xml.metadata import parse_metadata
 
-_UNITS = {"b": 1, "bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+KIB = 1 << 10
+_UNITS = {"b": 1, "bytes": 1, "KiB": KIB, "MiB": 1 << 20, "GiB": 1 << 30}
 """Those that libvirt and we write."""
 
 
@@ -35,19 +36,29 @@ def parse_link(interface: Element) -> Link:
     return Link(mac.get("address", "") if mac is not None else "", up=link is None or link.get("state") != "down")
 
 
-def _memory(root: Element) -> tuple[int, int]:
-    """Bytes that the guest has and can have: its own, and those of devices that it takes as much of as it is asked to.
+def own_memory(root: Element) -> int:
+    """Bytes of a domain that are in no device: those of its cells, as the sum in <memory> counts each device whole."""
+    cells = sum(size_in(cell, cell.get("memory")) for cell in root.iterfind("./cpu/numa/cell"))
+    devices = sum(size_in(size) for size in root.iterfind("./devices/memory/target/size"))
+    return cells or size_in(root.find("./memory")) - devices
 
-    Its own are what its cells have: the sum that <memory> gives counts those devices whole.
-    """
-    devices = root.findall("./devices/memory/target")
-    sizes = sum(_bytes(device.find("./size")) for device in devices)
-    cells = sum(_bytes(cell, cell.get("memory")) for cell in root.iterfind("./cpu/numa/cell"))
-    own = cells or _bytes(root.find("./memory")) - sizes
+
+def size_in(element: Element | None, number: str | None = None) -> int:
+    """Bytes: the element's text, or the number given, in the element's unit; 0 without an element."""
+    if element is None:
+        return 0
+    return int(number or element.text or 0) * _UNITS[element.get("unit", "KiB")]
+
+
+def _memory(root: Element) -> tuple[int, int]:
+    """Bytes that the guest has and can have: its own, and those of devices that can be filled while it runs."""
+    own, devices = own_memory(root), root.findall("./devices/memory/target")
     if devices:
-        return own + sum(_taken(device) for device in devices), own + sizes
+        return own + sum(_taken(device) for device in devices), own + sum(
+            size_in(device.find("./size")) for device in devices
+        )
     current = root.find("./currentMemory")
-    return (_bytes(current) if current is not None else own), own
+    return (size_in(current) if current is not None else own), own
 
 
 def _taken(device: Element) -> int:
@@ -55,12 +66,5 @@ def _taken(device: Element) -> int:
     for tag in ("current", "requested", "size"):
         found = device.find(f"./{tag}")
         if found is not None:
-            return _bytes(found)
+            return size_in(found)
     return 0
-
-
-def _bytes(element: Element | None, number: str | None = None) -> int:
-    """The element's text, or the number given, in the element's unit."""
-    if element is None:
-        return 0
-    return int(number or element.text or 0) * _UNITS[element.get("unit", "KiB")]

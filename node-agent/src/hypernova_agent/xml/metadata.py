@@ -18,8 +18,11 @@ NAMESPACE = "https://compute.hypernova.dev/domain/v1"
 RUN_NAMESPACE = "https://compute.hypernova.dev/run/v1"
 """Of what is noted of its guest's last run."""
 
+RUN_PREFIX = "hypernova-run"
+"""How people see it named."""
+
 ElementTree.register_namespace("hypernova", NAMESPACE)
-ElementTree.register_namespace("hypernova-run", RUN_NAMESPACE)
+ElementTree.register_namespace(RUN_PREFIX, RUN_NAMESPACE)
 
 _INSTANCE = f"{{{NAMESPACE}}}instance"
 _RECORD = f"{{{NAMESPACE}}}record"

@@ -61,14 +61,40 @@ class OverlayVolume:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Qcow2Volume:
+    """<volume>: a qcow2 that lies on nothing."""
+
+    name: str
+    capacity: int
+    """Bytes the guest sees."""
+
+    def xml(self) -> Element:
+        return E.volume(
+            E.name(self.name),
+            E.capacity(str(self.capacity), unit="bytes"),
+            E.allocation("0", unit="bytes"),
+            E.target(E.format(type="qcow2")),
+        )
+
+
 def pool_xml(pool: DirectoryPool) -> str:
     """The XML to define the pool with."""
     return serialize(pool.xml())
 
 
-def volume_xml(volume: RawVolume | OverlayVolume) -> str:
+def volume_xml(volume: RawVolume | OverlayVolume | Qcow2Volume) -> str:
     """The XML to make the volume with."""
     return serialize(volume.xml())
+
+
+def backup_xml(disk: str, path: str) -> str:
+    """The XML to have QEMU copy a disk, e.g. `vda`, to a qcow2 file of the host, and no other disk of the guest.
+
+    https://libvirt.org/formatbackup.html
+    """
+    target = E.disk(E.driver(type="qcow2"), E.target(file=path), name=disk, backup="yes", type="file")
+    return serialize(E.domainbackup(E.disks(target), mode="push"))
 
 
 def parse_pool_path(xml: str) -> str | None:
