@@ -171,6 +171,7 @@ _TROUBLE: Choices = {
     "maintenance": [True],
     "disabled": ["fan"],
     "zones": [("az1", "az2")],
+    "cpu_models": [("EPYC", "EPYC-Milan")],
 }
 _PLAIN = a_host(
     labels={"rack": "1"},
@@ -230,6 +231,7 @@ WANTED: Choices = {
     "namespace_labels": _LABELS,
     "confined_to": _CONFINED,
     "image": IMAGES,
+    "image_host": NAMES,
     "image_labels": _LABELS,
     "image_confined_to": _CONFINED,
     "zone": ["az1", "az2", "az3"],
@@ -317,7 +319,7 @@ def crowd() -> tuple[list[Host], dict[str, Claim]]:
     ]
     held = [(field, value) for field, values in _HELD.items() for value in values]
     return hosts, {
-        str(number): Claim(hosts[7 * number % len(hosts)].name, _AMOUNTS[number % 4], **{field: value})
+        str(number): Claim(hosts[5 * number % len(hosts)].name, _AMOUNTS[number % 4], **{field: value})
         for number, (field, value) in enumerate(held * 3)
     }
 

@@ -113,9 +113,14 @@ class Cloud:
 # Rules: whether a host will do. Where the request asks for nothing of the kind, it will.
 
 
+def settled(host: Host) -> bool:
+    """Whether its aggregates say one thing of it."""
+    return len(host.zones) < 2 and len(host.cpu_models) < 2
+
+
 def usable(host: Host) -> bool:
     """Whether it takes Instances at all."""
-    return host.labelled and not host.trouble and not host.disabled and not host.maintenance and len(host.zones) < 2
+    return host.labelled and not host.trouble and not host.disabled and not host.maintenance and settled(host)
 
 
 def tolerates(toleration: Toleration, taint: Taint) -> bool:
@@ -272,8 +277,9 @@ RULES: dict[str, Rule] = {
     "AgentAlive": lambda cloud, host, want: not host.trouble,
     "Enabled": lambda cloud, host, want: not host.disabled,
     "NotInMaintenance": lambda cloud, host, want: not host.maintenance,
-    "OneZone": lambda cloud, host, want: len(host.zones) < 2,
+    "NoConflict": lambda cloud, host, want: settled(host),
     "RequestedHost": lambda cloud, host, want: want.node_name in ("", host.name),
+    "ImageHost": lambda cloud, host, want: want.image_host in ("", host.name),
     "NotExcluded": lambda cloud, host, want: host.name not in want.excluded,
     "SameHost": same_hosts,
     "DifferentHost": lambda cloud, host, want: host.name not in want.different_hosts,
@@ -292,8 +298,10 @@ RULES: dict[str, Rule] = {
     "BuildsPerHost": lambda cloud, host, want: cloud.builds(host.name) < host.max_builds,
     "GroupAffinity": group_affinity,
     "GroupAntiAffinity": group_anti_affinity,
-    "EnoughVcpus": lambda cloud, host, want: want.dedicated or cloud.free(host.name).vcpus >= want.vcpus,
-    "EnoughMemory": lambda cloud, host, want: bool(want.page_size) or cloud.free(host.name).memory >= want.memory,
+    "EnoughVcpus": lambda cloud, host, want: want.dedicated or not want.vcpus or cloud.free(host.name).vcpus >= want.vcpus,
+    "EnoughMemory": lambda cloud, host, want: (
+        bool(want.page_size) or not want.memory or cloud.free(host.name).memory >= want.memory
+    ),
     "EnoughDisk": lambda cloud, host, want: not want.disk or cloud.free(host.name).disk >= want.disk,
     "EnoughCells": lambda cloud, host, want: len(host.cells) >= want.cells,
     "EnoughDedicatedCpus": dedicated_cpus,

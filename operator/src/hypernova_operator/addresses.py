@@ -1,11 +1,11 @@
-"""Addresses on the default network, until Network is a kind: unique in the cluster, handed out at binding. Pure."""
+"""Addresses on the default network, until Network is a kind: unique in the cluster, one a network card. Pure."""
 
 from __future__ import annotations
 
 import hashlib
 import heapq
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import TypeVar
@@ -17,10 +17,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """The address of one Instance."""
+    """The address of one network card."""
 
     ip: IPv4Address
     mac: str
+
+
+Assignments = tuple[Assignment, ...]
+"""Those of an Instance, in the order of its cards."""
 
 
 class NoAddressFree(Exception):
@@ -28,45 +32,58 @@ class NoAddressFree(Exception):
 
 
 class Addresses:
-    """Who has which address, by Instance uid."""
+    """Who has which addresses, by Instance uid."""
 
     def __init__(self, cidr: IPv4Network = DEFAULT_CIDR, gateway: IPv4Address = DEFAULT_GATEWAY) -> None:
         self._last = cidr.broadcast_address
-        self._held: dict[str, Assignment] = {}
+        self._held: dict[str, Assignments] = {}
         # Counted rather than listed: should an address ever be held twice, it is free only after both let go.
         self._ips: Counter[IPv4Address] = Counter([cidr.network_address, gateway, cidr.broadcast_address])
         self._macs: Counter[str] = Counter()
         self._never_used = cidr.network_address + 1
         self._let_go: list[IPv4Address] = []
 
-    def assign(self, uid: str) -> Assignment:
-        """The lowest free address for an Instance; the same again if it has one.
+    def assign(self, uid: str, number: int = 1) -> Assignments:
+        """So many addresses for an Instance: those it has, and the lowest free ones beside them.
 
         Raises:
-            NoAddressFree: there is none.
+            NoAddressFree: there are not so many; it has what it had.
         """
-        if uid not in self._held:
-            mac = next(mac for mac in _macs(uid) if not self._macs[mac])
-            self.hold(uid, Assignment(self._lowest(), mac))
+        before = self._held.get(uid, ())
+        try:
+            for _ in range(number - len(before)):
+                mac = next(mac for mac in _macs(uid) if not self._macs[mac])
+                self.hold(uid, (*self._held.get(uid, ()), Assignment(self._lowest(), mac)))
+        except NoAddressFree:
+            self.hold(uid, before)
+            raise
         return self._held[uid]
 
-    def hold(self, uid: str, assignment: Assignment) -> None:
-        """The Instance has this address, whoever gave it. Safe to repeat; replaces its other address, if any."""
-        if self._held.get(uid) != assignment:
-            self.release(uid)
-            self._held[uid] = assignment
-            self._ips[assignment.ip] += 1
-            self._macs[assignment.mac] += 1
+    def hold(self, uid: str, assignments: Assignments) -> bool:
+        """The Instance has just these addresses, whoever gave them; whether one has come free. Safe to repeat."""
+        before = self._held.get(uid, ())
+        if assignments == before:
+            return False
+        if assignments:
+            self._held[uid] = assignments
+        else:
+            del self._held[uid]
+        self._ips.update(each.ip for each in assignments)
+        self._macs.update(each.mac for each in assignments)
+        for each in before:
+            _decrease(self._ips, each.ip)
+            _decrease(self._macs, each.mac)
+            heapq.heappush(self._let_go, each.ip)
+        return not set(before) <= set(assignments)
 
     def release(self, uid: str) -> bool:
-        """The Instance needs its address no more; whether it had one. Safe to repeat."""
-        assignment = self._held.pop(uid, None)
-        if assignment is None:
-            return False
-        _decrease(self._ips, assignment.ip)
-        _decrease(self._macs, assignment.mac)
-        heapq.heappush(self._let_go, assignment.ip)
-        return True
+        """The Instance needs no address any more; whether it had one. Safe to repeat."""
+        return self.hold(uid, ())
+
+    def taken(self, assignments: Iterable[Assignment], but_by: str) -> list[IPv4Address]:
+        """Those of some addresses that somebody has, but for one holder."""
+        own = Counter(each.ip for each in self._held.get(but_by, ()))
+        return [each.ip for each in assignments if self._ips[each.ip] > own[each.ip]]
 
     def _lowest(self) -> IPv4Address:
         # Both may name addresses that are held (again); those are passed over when they come up.

@@ -23,6 +23,8 @@ from hypernova_operator.cache.liveness import Liveness
 from hypernova_operator.cache.records import Instance
 from hypernova_operator.cache.reflected import reflected
 from hypernova_operator.cache.sweep import Sweeper
+from hypernova_operator.controllers.actions.actions import Actions
+from hypernova_operator.controllers.amending import Amender
 from hypernova_operator.controllers.binding import Binder
 from hypernova_operator.controllers.drift import Drift
 from hypernova_operator.controllers.ledger import Ledger
@@ -93,11 +95,13 @@ class Operator:
             name="instances",
             metrics=client.metrics,
         )
+        self._amender = Amender(client, self.cache, self._ledger, writes, self._recorder, metrics)
         placed = Placed(self.cache.instances.store)
         is_leader = self._elector.is_leader
         self._statuses = Statuses(client, self.cache, self._ledger, placed, is_leader)
         self._nonsense = Nonsense(self.cache, self._recorder, is_leader)
         self._drift = Drift(client, self.cache, self._ledger.table, placed, self._recorder, is_leader)
+        self._actions = Actions(client, self.cache, self._ledger.table, self._recorder, metrics, is_leader)
         self.cache.instances.store.subscribe(self._on_instance)
         for kind, kept in self._named_kinds():
             kept.store.subscribe(partial(self._wake_for_named, kind))
@@ -159,6 +163,8 @@ class Operator:
             self._nonsense.tell_all()
             group.create_task(self._tell(), name="statuses")
             group.create_task(self._drift.run(), name="drift")
+            group.create_task(self._actions.run(), name="actions")
+            group.create_task(self._amender.run(), name="amendments")
             await self._queue.run()
 
     async def _tell(self) -> None:
@@ -203,6 +209,7 @@ class Operator:
     def _wake_for_room(self) -> None:
         for waiting in self._waiting.for_room():
             self._wake(waiting)
+        self._amender.wake_for_room()
 
     def _wake(self, key: Key) -> None:
         # A standby queues nothing: when it comes to lead, it looks at all that are not bound then.

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hypernova_operator.addresses import Addresses, Assignment, NoAddressFree
+from hypernova_operator.addresses import Addresses, Assignment, Assignments, NoAddressFree
 
 TINY = IPv4Network("10.0.0.0/29")  # .1 is the gateway: .2 to .6 are free
 
@@ -17,8 +17,13 @@ def tiny() -> Addresses:
     return Addresses(TINY, IPv4Address("10.0.0.1"))
 
 
-def last_byte(assignment: Assignment) -> int:
-    return int(assignment.ip) & 0xFF
+def last_bytes(assignments: Assignments) -> list[int]:
+    return [int(each.ip) & 0xFF for each in assignments]
+
+
+def last_byte(assignments: Assignments) -> int:
+    (byte,) = last_bytes(assignments)
+    return byte
 
 
 def test_the_lowest_free_address_is_given_never_network_gateway_or_broadcast() -> None:
@@ -44,13 +49,13 @@ def test_a_released_address_is_given_again() -> None:
 
 def test_an_address_somebody_holds_is_not_given() -> None:
     addresses = tiny()
-    addresses.hold("x", Assignment(IPv4Address("10.0.0.2"), "52:54:00:00:00:01"))
+    addresses.hold("x", (Assignment(IPv4Address("10.0.0.2"), "52:54:00:00:00:01"),))
     assert last_byte(addresses.assign("a")) == 3
 
 
 def test_an_address_held_twice_is_free_when_both_let_go() -> None:
     addresses = tiny()
-    shared = Assignment(IPv4Address("10.0.0.2"), "52:54:00:00:00:01")
+    shared = (Assignment(IPv4Address("10.0.0.2"), "52:54:00:00:00:01"),)
     addresses.hold("x", shared)
     addresses.hold("y", shared)
     addresses.release("x")
@@ -60,24 +65,63 @@ def test_an_address_held_twice_is_free_when_both_let_go() -> None:
 
 
 def test_the_mac_follows_from_the_uid() -> None:
-    macs = {tiny().assign("8c7e3a52-30a2-4b0c-9f55-1c2d3e4f5a6b").mac for _ in range(2)}
+    macs = {tiny().assign("8c7e3a52-30a2-4b0c-9f55-1c2d3e4f5a6b")[0].mac for _ in range(2)}
     assert macs == {"52:54:00:8f:78:a5"}
 
 
 def test_a_mac_that_is_taken_is_passed_over() -> None:
     addresses = tiny()
-    first = tiny().assign("a").mac
-    addresses.hold("x", Assignment(IPv4Address("10.0.0.6"), first))
-    second = addresses.assign("a").mac
+    first = tiny().assign("a")[0].mac
+    addresses.hold("x", (Assignment(IPv4Address("10.0.0.6"), first),))
+    second = addresses.assign("a")[0].mac
     assert int(second.replace(":", ""), 16) == int(first.replace(":", ""), 16) + 1
 
 
 def test_a_whole_network_gets_addresses() -> None:
     addresses = Addresses(IPv4Network("10.60.0.0/20"), IPv4Address("10.60.0.1"))
-    given = [addresses.assign(f"uid-{number}") for number in range(4093)]
+    given = [addresses.assign(f"uid-{number}")[0] for number in range(4093)]
     assert len({assignment.ip for assignment in given}) == len({assignment.mac for assignment in given}) == 4093
     with pytest.raises(NoAddressFree):
         addresses.assign("one more")
+
+
+def test_a_card_more_keeps_the_others_as_they_are() -> None:
+    addresses = tiny()
+    first = addresses.assign("a")
+    addresses.assign("b")
+    both = addresses.assign("a", 2)
+    assert both[:1] == first
+    assert last_bytes(both) == [2, 4]
+    assert both[0].mac != both[1].mac
+
+
+def test_of_too_few_addresses_none_is_taken() -> None:
+    addresses = tiny()
+    first = addresses.assign("a")
+    addresses.assign("b", 2)
+    with pytest.raises(NoAddressFree):
+        addresses.assign("a", 4)
+    assert addresses.assign("a") == first
+    assert last_bytes(addresses.assign("c", 2)) == [5, 6]
+
+
+def test_a_card_less_gives_its_address_back() -> None:
+    addresses = tiny()
+    both = addresses.assign("a", 2)
+    assert not addresses.hold("a", both)
+    assert addresses.hold("a", both[1:])
+    assert last_byte(addresses.assign("b")) == 2
+    assert addresses.release("a")
+    assert last_byte(addresses.assign("c")) == 3
+
+
+def test_an_address_is_taken_by_whoever_has_it_but_for_oneself() -> None:
+    addresses = tiny()
+    mine = addresses.assign("a", 2)
+    assert addresses.taken(mine, but_by="a") == []
+    addresses.hold("b", mine[:1])
+    assert addresses.taken(mine, but_by="a") == [mine[0].ip]
+    assert addresses.taken(mine, but_by="nobody") == [each.ip for each in mine]
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdefg"), st.booleans()), max_size=60))

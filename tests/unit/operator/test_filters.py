@@ -97,15 +97,26 @@ CASES = {
         "NodeLabelled", "without the node label compute.hypernova.dev/hypervisor=true", hosts("ab", labelled=False)
     ),
     "a host in two zones": Case(
-        "OneZone",
+        "NoConflict",
         "in two zones at once (a: az1, az2)",
         hosts("a", zones=("az1", "az2")),
         [a_host("b", zones=("az1",)), a_host("c")],
     ),
     "hosts in more than two": Case(
-        "OneZone",
+        "NoConflict",
         "in several zones at once (a: az1, az2; b: az1, az2, az3)",
         [a_host("a", zones=("az1", "az2")), a_host("b", zones=("az1", "az2", "az3"))],
+    ),
+    "a host with two CPU models": Case(
+        "NoConflict",
+        "with two CPU models at once (a: EPYC, EPYC-Milan)",
+        hosts("a", cpu_models=("EPYC", "EPYC-Milan")),
+        [a_host("b", cpu_models=("EPYC",)), a_host("c")],
+    ),
+    "hosts with conflicts of all kinds": Case(
+        "NoConflict",
+        "in two zones at once (a: az1, az2) or with several CPU models at once (b: x, y, z)",
+        [a_host("a", zones=("az1", "az2")), a_host("b", cpu_models=("x", "y", "z"))],
     ),
     "an agent that is not heard of": Case(
         "AgentAlive", "without a working agent (no heartbeat: a)", hosts("a", trouble="no heartbeat")
@@ -127,6 +138,19 @@ CASES = {
     ),
     "a node asked for that is no host": Case(
         "RequestedHost", "not the node asked for (x, which is no host)", hosts("a"), want=a_want(node_name="x")
+    ),
+    "all but the node that has its Image": Case(
+        "ImageHost",
+        "without its Image (a snapshot that is only on node c)",
+        hosts("ab"),
+        hosts("c"),
+        a_want(image_host="c"),
+    ),
+    "an Image that only a node has which is no host": Case(
+        "ImageHost",
+        "without its Image (a snapshot that is only on node x, which is no host)",
+        hosts("a"),
+        want=a_want(image_host="x"),
     ),
     "where a migration comes from": Case(
         "NotExcluded",
@@ -489,6 +513,7 @@ ANY_WANT = st.builds(
     st.integers(0, 3).map(lambda number: number * GI),
     namespace_labels=st.sampled_from([(), (("team", "acme"),)]),
     confined_to=st.sampled_from([None, frozenset[str](), frozenset({"acme"})]),
+    image_host=st.sampled_from(["", "a", "x"]),
     image_labels=st.sampled_from([(), (("os", "windows"),)]),
     image_confined_to=st.sampled_from([None, frozenset({"windows"})]),
     zone=st.sampled_from(["", "az1", "az3"]),

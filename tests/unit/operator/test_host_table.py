@@ -286,7 +286,7 @@ class Books(RuleBasedStateMachine):
                 "alive": not host.trouble,
                 "enabled": not host.disabled,
                 "maintenance": host.maintenance,
-                "settled": len(host.zones) < 2,
+                "settled": len(host.zones) < 2 and len(host.cpu_models) < 2,
                 "vcpus_total": host.total.vcpus,
                 "memory_total": host.total.memory,
                 "disk_total": host.total.disk,

@@ -11,6 +11,7 @@ from hypernova_operator.cache.hosts import join
 from hypernova_operator.scheduler import NOTHING, Host, Resources
 from support.builders import a_host_aggregate, a_hypervisor, a_hypervisor_status, a_node, stored
 from support.caches import a_cache, a_host_of, sees, sees_gone
+from support.scheduling import a_host
 
 GI = 2**30
 
@@ -97,6 +98,17 @@ def test_of_what_several_aggregates_say_the_smallest_holds() -> None:
     assert said.limits == Limits(5, 4), "the setting holds where no aggregate says anything"
     assert said.multipliers == {"freeDisk": 1, "builds": -3}
     assert said.ratios == Ratios(2, 1, 1)
+
+
+def test_the_cpu_model_that_guests_see_is_what_the_aggregates_say_if_they_agree() -> None:
+    def model(*names: str) -> str:
+        aggregates = [an_aggregate(str(n), cpuModel=name) for n, name in enumerate(names)]
+        said = together([*aggregates, an_aggregate("silent")], NO_LIMITS)
+        return a_host(cpu_models=said.cpu_models).cpu_model
+
+    assert model() == ""
+    assert model("EPYC", "EPYC") == "EPYC"
+    assert model("EPYC", "EPYC-Milan") == ""
 
 
 def test_two_zones_are_both_shown_and_two_aggregates_of_one_are_not() -> None:

@@ -30,9 +30,9 @@ def a_decision(**placement: Any) -> patches.Decision:
     resolved = Resolved(flavor, image, (records.key_pair(stored(a_key_pair())),), flavor.want)
     best = Candidate("node-a", 5 / 3, {"freeMemory": 1.0, "freeDisk": 2 / 3})
     candidates = (best, Candidate("node-b", 0.0, {}))
-    host = a_host("node-a", zones=("az1",), ratios=Ratios(2, 1, 1.5))
-    assignment = Assignment(IPv4Address("10.60.0.7"), "52:54:00:00:00:01")
-    return patches.Decision(resolved, Placement("node-a", 9, 2, candidates, **placement), host, assignment, 0.001)
+    host = a_host("node-a", zones=("az1",), cpu_models=("EPYC-Milan",), ratios=Ratios(2, 1, 1.5))
+    assignments = (Assignment(IPv4Address("10.60.0.7"), "52:54:00:00:00:01"),)
+    return patches.Decision(resolved, Placement("node-a", 9, 2, candidates, **placement), host, assignments, 0.001)
 
 
 def test_a_bind_is_everything_an_agent_needs_in_one_patch() -> None:
@@ -51,6 +51,7 @@ def test_a_bind_is_everything_an_agent_needs_in_one_patch() -> None:
                     {"nodeName": "node-b", "weight": 0, "parts": {}},
                 ],
                 "overcommit": {"cpu": 2, "memory": 1, "disk": 1.5},
+                "cpuModel": "EPYC-Milan",
             },
             "flavor": {"name": "m1.small", "vcpus": 1, "memory": "512Mi", "rootDisk": "4Gi"},
             "image": {
@@ -62,6 +63,7 @@ def test_a_bind_is_everything_an_agent_needs_in_one_patch() -> None:
             },
             "keyPairs": [{"name": "ops", "publicKey": AN_ED25519_KEY}],
             "addresses": [{"network": "default", "ip": "10.60.0.7", "mac": "52:54:00:00:00:01"}],
+            "restartCount": 0,
             "observedGeneration": 3,
             "conditions": [
                 {

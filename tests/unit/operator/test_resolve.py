@@ -234,8 +234,8 @@ CASES = {
         [a_flavor(access={"namespaceSelector": GOLD}), an_image(namespace="shop"), a_namespace("shop")],
         Unmet(
             "FlavorNotAllowed",
-            'Flavor "m1.small" is not for Instances of namespace shop: delete the Instance, and create it anew with '
-            "another one, or ask for the flavor",
+            'Flavor "m1.small" is not for Instances of namespace shop: choose another one in spec.flavor, or ask for '
+            "this one",
             frozenset({Named("Flavor", Key("", "m1.small")), Named("Namespace", Key("", "shop"))}),
         ),
     ),
@@ -282,7 +282,7 @@ CASES = {
         Unmet(
             "FlavorTooSmall",
             'Flavor "m1.small" is too small for Image "debian-12" in memory (has 512Mi, needs 1Gi) and disk (has 1Gi, '
-            "needs 2Gi): delete the Instance, and create it anew with a larger flavor",
+            "needs 2Gi): choose a larger one in spec.flavor",
             frozenset({Named("Flavor", Key("", "m1.small")), Named("Image", Key("default", "debian-12"))}),
         ),
     ),

@@ -161,6 +161,29 @@ def test_a_host_in_two_zones_is_a_conflict_of_both() -> None:
     assert (hosts.total, hosts.usable) == (1, 0)
 
 
+def test_a_host_with_two_cpu_models_is_a_conflict_of_both() -> None:
+    world = World(
+        a_host_aggregate("one", cpuModel="EPYC"),
+        a_host_aggregate("other", cpuModel="EPYC-Milan"),
+        a_host_aggregate("same", cpuModel="EPYC"),
+        a_host_aggregate("neither"),
+        *a_host_of(),
+    )
+    assert condition(world.aggregate("one"), "Conflict") == (
+        "True",
+        "HostWithSeveralCpuModels",
+        "guests on host node-a are to see CPU model EPYC by this aggregate and EPYC-Milan by HostAggregate other: it "
+        "takes nothing new until one of them lets it go",
+    )
+    conflict = condition(world.aggregate("other"), "Conflict")
+    assert conflict is not None
+    assert "EPYC by HostAggregate one and EPYC by HostAggregate same" in conflict[2]
+    assert condition(world.aggregate("neither"), "Conflict") == ("False", "NoConflict", "")
+    hosts = world.aggregate("same").hosts
+    assert hosts is not None
+    assert (hosts.total, hosts.usable) == (1, 0)
+
+
 def selecting(**labels: str) -> Object:
     return {"matchLabels": labels}
 

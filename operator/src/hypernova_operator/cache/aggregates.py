@@ -30,6 +30,7 @@ class Together:
     aggregates: tuple[Aggregate, ...] = ()
     """By name."""
     zones: tuple[str, ...] = ()
+    cpu_models: tuple[str, ...] = ()
     overcommits: tuple[Overcommit, ...] = ()
     ratios: Ratios = DEFAULT_RATIOS
     """Those of a host that has none of its own."""
@@ -45,6 +46,7 @@ def together(aggregates: Iterable[HostAggregate], default: Limits) -> Together:
     return Together(
         tuple(each.judged for each in aggregates),
         tuple(sorted({each.zone for each in aggregates if each.zone})),
+        tuple(sorted({each.cpu_model for each in aggregates if each.cpu_model})),
         overcommits,
         ratios(None, overcommits),
         Limits(

@@ -29,6 +29,7 @@ def join(name: str, node: Node | None, hypervisor: Hypervisor | None, alive: boo
         labels=node.labels if node else {},
         taints=node.taints if node else (),
         zones=said.zones,
+        cpu_models=said.cpu_models,
         aggregates=said.aggregates,
         ratios=ratio,
         architecture=hypervisor.architecture,
@@ -56,6 +57,7 @@ def _unregistered(name: str, node: Node, said: Together) -> Host:
         labels=node.labels,
         taints=node.taints,
         zones=said.zones,
+        cpu_models=said.cpu_models,
         aggregates=said.aggregates,
     )
 

@@ -121,12 +121,12 @@ class Binder:
                 self._metrics.filtered_hosts.labels(verdict.filter).inc(verdict.hosts)
             return Unmet("NoHostFits", explain(placement), frozenset({want, *named(instance)}))
         try:
-            assignment = self._ledger.assume(instance, placement, want)
+            assignments = self._ledger.assume(instance, placement, want)
         except NoAddressFree:
             message = f"all addresses of network {DEFAULT_NETWORK} are taken; once one is free, this goes on by itself"
             return Unmet("NoAddressFree", message, frozenset({Address(DEFAULT_NETWORK)}))
         self._leave(instance.key)
-        return Decision(resolved, placement, self._cache.hosts[placement.host], assignment, took)
+        return Decision(resolved, placement, self._cache.hosts[placement.host], assignments, took)
 
     async def _bind(self, instance: Instance, decision: Decision) -> bool:
         """Write the decision; whether it holds."""
@@ -140,9 +140,8 @@ class Binder:
             raise
         if written:
             self._metrics.binds.inc()
-            log.info(
-                "bound", instance=key, node=host, address=str(decision.assignment.ip), took_ms=decision.took * 1000
-            )
+            address = str(decision.assignments[0].ip)
+            log.info("bound", instance=key, node=host, address=address, took_ms=decision.took * 1000)
         return written
 
     async def _refuse(self, instance: Instance, why: Unmet) -> float | None:

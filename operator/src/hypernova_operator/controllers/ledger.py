@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import IPv4Address
 
 from hypernova_api.network import DEFAULT_NETWORK
 from hypernova_kube.resources import Key
-from hypernova_operator.addresses import Addresses, Assignment
+from hypernova_operator.addresses import Addresses, Assignment, Assignments
 from hypernova_operator.cache import Cache
-from hypernova_operator.cache.records import Amount, AvailabilityZone, HostAggregate, Instance
+from hypernova_operator.cache.records import Amount, AvailabilityZone, HostAggregate, Instance, Resize
 from hypernova_operator.controllers.quotas import Charge, Quotas
 from hypernova_operator.scheduler import NO_LIMIT, NOTHING, Claim, Host, HostTable, Placement, Request, Reserve
 from hypernova_operator.scheduler.headroom import InAggregate, InZone
@@ -20,8 +21,9 @@ class Ledger:
     """Keeps host table, addresses and quotas, and calls `on_room` when there may be room for somebody who waits.
 
     A bound Instance claims its host until its object is gone, whatever its guest does; so does one that is being
-    deleted. One that is about to be bound claims from the decision on: `assume`. News of an Instance that doesn't say
-    it is bound leaves its claim alone, as it may be older than the bind.
+    deleted. While a resize is under way it claims enough for either flavor. One that is about to be bound claims from
+    the decision on: `assume`. News of an Instance that doesn't say it is bound leaves its claim alone, as it may be
+    older than the bind. News of one that is bound says what it claims: a write of ours that comes later is refused.
     """
 
     def __init__(self, cache: Cache, on_room: Callable[[], None]) -> None:
@@ -37,18 +39,45 @@ class Ledger:
         cache.quotas.store.subscribe(self._on_terms)
         cache.namespaces.store.subscribe(self._on_terms)
 
-    def assume(self, instance: Instance, placement: Placement, want: Request) -> Assignment:
+    def assume(self, instance: Instance, placement: Placement, want: Request) -> Assignments:
         """Claim what was decided, before it is written.
 
         Raises:
             NoAddressFree: nothing is claimed.
         """
-        assignment = self.addresses.assign(instance.uid)
+        assignments = self.addresses.assign(instance.uid, instance.cards)
         group = str(instance.group) if instance.group else ""
         claim = Claim(placement.host, want.resources, group, want.image, placement.allocation, building=True)
         self.table.claim(instance.uid, claim)
         self.quotas.charge(instance.uid, charge_of(instance, want))
-        return assignment
+        return assignments
+
+    def assume_resize(self, instance: Instance, to: Resize) -> None:
+        """Claim another flavor beside what a bound Instance has, before it is written. `follow` takes it back."""
+        self.table.claim(instance.uid, claim_of(replace(instance, resize=to)))
+        self.quotas.charge(instance.uid, charge_of(instance, *_wants(instance), to.want))
+
+    def assume_cards(self, instance: Instance) -> Assignments:
+        """Addresses for all cards that a bound Instance asks for, before they are written. `follow` takes them back.
+
+        Raises:
+            NoAddressFree: it has what it had.
+        """
+        return self.addresses.assign(instance.uid, instance.cards)
+
+    def follow(self, instance: Instance) -> None:
+        """A bound Instance claims what its status says, and nothing else."""
+        before = self.table.claim_of(instance.uid)
+        claim = claim_of(instance)
+        self.table.claim(instance.uid, claim)
+        if wants := _wants(instance):
+            self.quotas.charge(instance.uid, charge_of(instance, *wants))
+        assignments = tuple(
+            Assignment(IPv4Address(each.ip), each.mac) for each in instance.addresses if each.network == DEFAULT_NETWORK
+        )
+        freed = self.addresses.hold(instance.uid, assignments)
+        if freed or (before is not None and _less(before, claim)):
+            self._on_room()
 
     def release(self, uid: str) -> None:
         """The Instance is gone, or its bind has come to nothing."""
@@ -90,12 +119,7 @@ class Ledger:
             old = None
         if new is None or not new.node:
             return
-        self.table.claim(new.uid, claim_of(new))
-        if new.want is not None:
-            self.quotas.charge(new.uid, charge_of(new, new.want))
-        for address in new.addresses:
-            if address.network == DEFAULT_NETWORK:
-                self.addresses.hold(new.uid, Assignment(IPv4Address(address.ip), address.mac))
+        self.follow(new)
         if old is not None and old.node == new.node:
             self._on_progress(old, new)
 
@@ -112,18 +136,38 @@ class Ledger:
 
 
 def claim_of(instance: Instance) -> Claim:
-    """What a bound Instance takes of its node. Pure."""
+    """What a bound Instance takes of its node: of two flavors, enough for either. Pure."""
+    resources = instance.want.resources if instance.want else NOTHING
+    allocation = instance.allocation
+    if instance.resize is not None:
+        resources |= instance.resize.want.resources
+        allocation |= instance.resize.allocation
     return Claim(
         instance.node,
-        instance.want.resources if instance.want else NOTHING,
+        resources,
         str(instance.group) if instance.group else "",
         instance.want.image if instance.want else "",
-        instance.allocation,
+        allocation,
         instance.building,
     )
 
 
-def charge_of(instance: Instance, want: Request) -> Charge:
-    """What an Instance uses of quotas: its whole size, wherever on the host that comes from. Pure."""
-    amount = Amount(1, want.vcpus, want.memory, want.disk)
-    return Charge(instance.key.namespace, instance.user, amount)
+def charge_of(instance: Instance, *wants: Request) -> Charge:
+    """What an Instance uses of quotas: its whole size, wherever on the host that comes from. Pure.
+
+    Of several sizes, enough for each: what is under way counts once.
+    """
+    amounts = (Amount(1, want.vcpus, want.memory, want.disk) for want in wants)
+    return Charge(instance.key.namespace, instance.user, Amount(*map(max, zip(*amounts, strict=True))))
+
+
+def _wants(instance: Instance) -> tuple[Request, ...]:
+    """What a bound Instance has, and what it is granted."""
+    has = (instance.want,) if instance.want is not None else ()
+    return (*has, instance.resize.want) if instance.resize is not None else has
+
+
+def _less(before: Claim, now: Claim) -> bool:
+    """Whether something has come free."""
+    moved = before.host != now.host or before.allocation != now.allocation
+    return moved or before.resources | now.resources != now.resources

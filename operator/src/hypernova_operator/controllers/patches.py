@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from hypernova_api import conditions
 from hypernova_api.conditions import Condition
@@ -13,9 +14,10 @@ from hypernova_api.network import DEFAULT_NETWORK
 from hypernova_api.overcommit import Overcommit
 from hypernova_kube.resources import Object
 from hypernova_operator import scheduler
-from hypernova_operator.addresses import Assignment
+from hypernova_operator.addresses import Assignments
 from hypernova_operator.cache import allocations
-from hypernova_operator.cache.records import Instance
+from hypernova_operator.cache.records import RESIZED, Instance
+from hypernova_operator.controllers import resizing
 from hypernova_operator.controllers.observed import Observed, merged
 from hypernova_operator.controllers.resolve import Resolved, Unmet
 
@@ -32,14 +34,14 @@ class Decision:
     resolved: Resolved
     placement: scheduler.Placement
     host: scheduler.Host
-    assignment: Assignment
+    assignments: Assignments
     took: float
     """Seconds."""
 
 
 def bound(instance: Instance, decision: Decision, now: datetime) -> Object:
     """To the status: the Instance is the node's from here on, with everything its agent needs to know."""
-    to, resolved, assignment = decision.host, decision.resolved, decision.assignment
+    to, resolved = decision.host, decision.resolved
     allocation = decision.placement.allocation
     status = InstanceStatus(
         phase=Phase.BUILDING,
@@ -48,7 +50,7 @@ def bound(instance: Instance, decision: Decision, now: datetime) -> Object:
         placement=_placement(decision, now),
         allocation=allocations.written(allocation) if allocation else None,
         key_pairs=[key_pair.bound for key_pair in resolved.key_pairs],
-        addresses=[Address(network=DEFAULT_NETWORK, ip=str(assignment.ip), mac=assignment.mac)],
+        addresses=addresses(decision.assignments),
         observed_generation=instance.generation,
         conditions=_with(
             instance,
@@ -63,6 +65,11 @@ def bound(instance: Instance, decision: Decision, now: datetime) -> Object:
     return _on_condition(instance) | {"status": status}
 
 
+def addresses(assignments: Assignments) -> list[Address]:
+    """For a status."""
+    return [Address(network=DEFAULT_NETWORK, ip=str(each.ip), mac=each.mac) for each in assignments]
+
+
 def _placement(decision: Decision, now: datetime) -> Placement:
     placement, ratios = decision.placement, decision.host.ratios
     return Placement(
@@ -71,6 +78,7 @@ def _placement(decision: Decision, now: datetime) -> Placement:
         hosts_passed=placement.passed,
         candidates=[_candidate(each) for each in placement.candidates],
         overcommit=Overcommit(cpu=ratios.cpu, memory=ratios.memory, disk=ratios.disk),
+        cpu_model=decision.host.cpu_model or None,
     )
 
 
@@ -94,6 +102,71 @@ def refused(instance: Instance, why: Unmet, now: datetime) -> Object:
         "conditions": [condition.to_wire() for condition in changed],
     }
     return _on_condition(instance) | {"status": status}
+
+
+def resized(obj: Object, decision: resizing.Decision, now: datetime) -> Object:
+    """To the status of a bound Instance: what was decided about its flavor."""
+    before, node = obj["status"], obj["status"]["nodeName"]
+    message = f"flavor {obj['spec']['flavor']} is granted; node {node} is giving it to the guest"
+    said: Observed | None = Observed(RESIZED, "False", resizing.GRANTED, message)
+    change: Object = {}
+    match decision:
+        case resizing.Grant(flavor=flavor, to=to, over=over):
+            granted: Object = {"flavor": flavor.bound.model_dump(mode="json", by_alias=True, exclude_unset=True)}
+            if to.allocation:
+                granted["allocation"] = allocations.written(to.allocation).to_wire()
+            change = (_in_force(before) if over else {}) | {"resize": _instead(before.get("resize"), granted)}
+        case resizing.Withdraw():
+            had = {field: before[field] for field in ("flavor", "allocation") if field in before}
+            change = _in_force(before) | {"resize": _instead(before["resize"], had)}
+            message = (
+                f"flavor {before['resize']['flavor']['name']} is not asked for any more; node {node} takes it back"
+            )
+            said = Observed(RESIZED, "False", resizing.WITHDRAWN, message)
+        case resizing.Settle():
+            said = None
+    return _of_stored(obj) | {"status": change | {"conditions": _conditions(obj, now, RESIZED, said)}}
+
+
+def not_resized(obj: Object, why: Unmet, now: datetime) -> Object:
+    """To the status of a bound Instance: it keeps the flavor that it has, and why."""
+    said = Observed(RESIZED, "False", why.reason, why.message)
+    return _of_stored(obj) | {"status": {"conditions": _conditions(obj, now, RESIZED, said)}}
+
+
+def with_cards(obj: Object, assignments: Assignments) -> Object:
+    """To the status of a bound Instance: addresses for all its cards, those that it has first."""
+    have = obj["status"].get("addresses", [])
+    more = [each.to_wire() for each in addresses(assignments[len(have) :])]
+    return _of_stored(obj) | {"status": {"addresses": [*have, *more]}}
+
+
+def _in_force(status: Object) -> Object:
+    """The flavor that was granted is the one that it may have."""
+    resize = status["resize"]
+    return {field: _instead(status.get(field), resize.get(field)) for field in ("flavor", "allocation")}
+
+
+def _instead(before: Any, after: Any) -> Any:
+    """What a merge patch must say to put one value in the place of another, rather than lay it over."""
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return after
+    gone: Object = {field: None for field in before if field not in after}
+    return gone | {field: _instead(before.get(field), value) for field, value in after.items()}
+
+
+def _of_stored(obj: Object) -> Object:
+    return {"metadata": {"resourceVersion": obj["metadata"]["resourceVersion"]}}
+
+
+def _conditions(obj: Object, now: datetime, type_: str, said: Observed | None) -> list[Object]:
+    """The conditions that are stored, with this one in place of the one of its type; without any if it is None."""
+    before = [Condition.model_validate(each) for each in obj["status"].get("conditions", [])]
+    if said is None:
+        after = [each for each in before if each.type != type_]
+    else:
+        after = merged(before, obj["metadata"]["generation"], now, said)
+    return [each.to_wire() for each in after]
 
 
 def told(instance: Instance) -> Condition | None:

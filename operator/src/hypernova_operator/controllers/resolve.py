@@ -88,6 +88,17 @@ def resolve(instance: Instance, catalog: Catalog, host_of: HostOf = where_bound)
         return missing.unmet
 
 
+def resolve_flavor(instance: Instance, catalog: Catalog) -> Flavor | Unmet:
+    """The flavor that a bound Instance is to have; or why it can't have it, wherever it is."""
+    try:
+        flavor = _found("Flavor", Key("", instance.flavor), catalog.flavor(instance.flavor))
+        image = catalog.image(instance.image)  # its guest lives on without it
+        unmet = _not_allowed(flavor, instance.key.namespace, catalog)
+        return unmet or (_too_small(flavor, image) if image is not None else None) or flavor
+    except _Missing as missing:
+        return missing.unmet
+
+
 def host_part(want: Request, instance: Instance, image_labels: Labels | None, catalog: Catalog) -> Request:
     """What it wants, with what Instance, namespace and Image ask of a host whoever else is on it.
 
@@ -152,7 +163,7 @@ def _resolve(instance: Instance, catalog: Catalog, host_of: HostOf) -> Resolved 
         _found("AvailabilityZone", Key("", instance.zone), catalog.zone(instance.zone))
     if catalog.projects:
         _found("Namespace", Key("", namespace), catalog.namespace(namespace))
-    want = wants.with_image(flavor.want, image.bound.sha256, image.bound.properties)
+    want = wants.with_image(flavor.want, image.bound.sha256, image.bound.properties, image.bound.node_name or "")
     if instance.zone or instance.scheduling is not NO_SCHEDULING or catalog.projects or catalog.image_isolations:
         want = host_part(want, instance, image.labels, catalog)
         want = _beside_others(want, instance, catalog, host_of)
@@ -215,24 +226,36 @@ def _not_allowed(flavor: Flavor, namespace: str, catalog: Catalog) -> Unmet | No
         return None
     return Unmet(
         "FlavorNotAllowed",
-        f'Flavor "{flavor.key.name}" is not for Instances of namespace {namespace}: delete the Instance, and create it '
-        "anew with another one, or ask for the flavor",
+        f'Flavor "{flavor.key.name}" is not for Instances of namespace {namespace}: choose another one in '
+        "spec.flavor, or ask for this one",
         frozenset({Named("Flavor", flavor.key), Named("Namespace", Key("", namespace))}),
     )
 
 
-def _too_small(flavor: Flavor, image: Image) -> Unmet | None:
-    """The image's demands on the flavor. (Nova: min_ram and min_disk.)"""
-    has, lacks = flavor.want, []
+def shortages(has: Request, image: Image, *, disk: bool = True) -> list[str]:
+    """What is too small for an image, in words. (Nova: min_ram and min_disk.)
+
+    Args:
+        has: what a flavor gives.
+        image: the image.
+        disk: whether the root disk is made of it.
+    """
+    lacks = []
     if has.memory < image.min_memory:
         lacks.append(f"memory (has {needed(has.memory)}, needs {needed(image.min_memory)})")
-    if 0 < has.disk < image.min_disk:  # a root disk of 0 takes the image's own size
+    if disk and 0 < has.disk < image.min_disk:  # a root disk of 0 takes the image's own size
         lacks.append(f"disk (has {needed(has.disk)}, needs {needed(image.min_disk)})")
+    return lacks
+
+
+def _too_small(flavor: Flavor, image: Image) -> Unmet | None:
+    """The image's demands on the flavor."""
+    lacks = shortages(flavor.want, image)
     if not lacks:
         return None
     return Unmet(
         "FlavorTooSmall",
         f'Flavor "{flavor.key.name}" is too small for Image "{image.key.name}" in {" and ".join(lacks)}: '
-        "delete the Instance, and create it anew with a larger flavor",
+        "choose a larger one in spec.flavor",
         frozenset({Named("Flavor", flavor.key), Named("Image", image.key)}),
     )

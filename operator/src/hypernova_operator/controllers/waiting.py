@@ -34,7 +34,13 @@ class Share(NamedTuple):
     amount: Amount
 
 
-Need = Named | Address | Share | Request
+class Growth(NamedTuple):
+    """More of the host that it is on, for one Instance."""
+
+    instance: Key
+
+
+Need = Named | Address | Share | Growth | Request
 """What an Instance waits for. A Request is the need of a host that fits it."""
 
 
@@ -47,6 +53,9 @@ class Waiting:
 
     def __len__(self) -> int:
         return len(self._needs)
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._needs
 
     def wait(self, key: Key, needs: Iterable[Need]) -> list[Key]:
         """The Instance waits for all of these. Safe to repeat: it keeps its place.

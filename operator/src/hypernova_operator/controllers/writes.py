@@ -61,10 +61,21 @@ class InstanceWrites:
         Raises:
             KubeError: it is still not known.
         """
+        await self.fetch(key)
+        return self._cache.instance(key)
+
+    async def fetch(self, key: Key) -> Object | None:
+        """The object itself as it is now, in the cache too; None if it is gone.
+
+        Raises:
+            KubeError: it is still not known.
+        """
+        obj: Object | None = None
         try:
-            self._cache.instances.put(await self._client.get(INSTANCES, key.name, key.namespace))
+            obj = await self._client.get(INSTANCES, key.name, key.namespace)
+            self._cache.instances.put(obj)
         except NotFound:
             if known := self._cache.instance(key):
                 self._cache.instances.store.remove(key, known.version)
         self._unsure.discard(key)
-        return self._cache.instance(key)
+        return obj

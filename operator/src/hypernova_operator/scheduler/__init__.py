@@ -5,7 +5,9 @@ from __future__ import annotations
 from hypernova_operator.scheduler.claims import NO_ALLOCATION, AllocatedCell, Allocation, Claim
 from hypernova_operator.scheduler.decide import Candidate, Placement, Refusal, Verdict, decide, drift
 from hypernova_operator.scheduler.explain import explain
+from hypernova_operator.scheduler.fit import Misfit
 from hypernova_operator.scheduler.host import NO_LIMIT, Aggregate, Cell, Device, Host, Isolation, Taint
+from hypernova_operator.scheduler.in_place import in_place
 from hypernova_operator.scheduler.policy import DEFAULT_POLICY, Policy
 from hypernova_operator.scheduler.request import DeviceWant, Group, Request, Requirement, Toleration
 from hypernova_operator.scheduler.resources import NOTHING, Resources
@@ -28,6 +30,7 @@ __all__ = [
     "Host",
     "HostTable",
     "Isolation",
+    "Misfit",
     "Placement",
     "Policy",
     "Refusal",
@@ -41,4 +44,5 @@ __all__ = [
     "decide",
     "drift",
     "explain",
+    "in_place",
 ]

@@ -27,6 +27,13 @@ class AllocatedCell:
     idle_cpus: tuple[int, ...] = ()
     """Threads that nobody else may have: left idle beside isolated ones."""
 
+    def __or__(self, other: AllocatedCell) -> AllocatedCell:
+        """What must be kept for either of two, of the same cell and size of page."""
+        cpus = {*self.cpus, *other.cpus}
+        idle = {*self.idle_cpus, *other.idle_cpus} - cpus
+        memory = max(self.memory, other.memory)
+        return AllocatedCell(self.cell, (), tuple(sorted(cpus)), memory, self.page_size, tuple(sorted(idle)))
+
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
@@ -37,6 +44,21 @@ class Allocation:
 
     def __bool__(self) -> bool:
         return bool(self.cells or self.devices)
+
+    def __or__(self, other: Allocation) -> Allocation:
+        """What must be kept for a guest that has either of two, or parts of both: to be counted, not to be handed out.
+
+        CPUs and devices of both; of memory, the more in each cell.
+        """
+        if not other or self == other:
+            return self
+        if not self:
+            return other
+        cells: dict[tuple[int, int], AllocatedCell] = {}
+        for cell in (*self.cells, *other.cells):
+            place = cell.cell, cell.page_size
+            cells[place] = cells[place] | cell if place in cells else cell
+        return Allocation(tuple(cells.values()), tuple(sorted({*self.devices, *other.devices})))
 
 
 NO_ALLOCATION = Allocation()

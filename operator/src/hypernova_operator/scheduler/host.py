@@ -97,6 +97,9 @@ class Host:
     zones: tuple[str, ...] = ()
     """AvailabilityZones that its aggregates put it in, sorted; more than one is a conflict."""
 
+    cpu_models: tuple[str, ...] = ()
+    """CPU models that its aggregates have guests see, sorted; more than one is a conflict."""
+
     aggregates: tuple[Aggregate, ...] = ()
     """By name."""
 
@@ -132,3 +135,13 @@ class Host:
     def zone(self) -> str:
         """The zone it is in; empty when in none, or in several."""
         return self.zones[0] if len(self.zones) == 1 else ""
+
+    @property
+    def cpu_model(self) -> str:
+        """The CPU model that guests see; empty: the host's own, or nobody can say."""
+        return self.cpu_models[0] if len(self.cpu_models) == 1 else ""
+
+    @property
+    def settled(self) -> bool:
+        """Whether its aggregates put it in no more than one zone, and name no more than one CPU model."""
+        return len(self.zones) <= 1 and len(self.cpu_models) <= 1

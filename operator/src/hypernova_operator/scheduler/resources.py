@@ -22,6 +22,10 @@ class Resources:
     def __sub__(self, other: Resources) -> Resources:
         return Resources(self.vcpus - other.vcpus, self.memory - other.memory, self.disk - other.disk)
 
+    def __or__(self, other: Resources) -> Resources:
+        """The greater of each amount: enough for either."""
+        return Resources(max(self.vcpus, other.vcpus), max(self.memory, other.memory), max(self.disk, other.disk))
+
 
 NOTHING = Resources()
 

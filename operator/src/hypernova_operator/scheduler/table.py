@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -87,7 +88,7 @@ class HostTable:
     enabled: Mask
     maintenance: Mask
     settled: Mask
-    """Whether it is in no more than one zone."""
+    """Whether its aggregates agree about its zone and CPU model."""
     vcpus_total: Amounts
     memory_total: Amounts
     disk_total: Amounts
@@ -190,7 +191,7 @@ class HostTable:
         self.alive[row] = not host.trouble
         self.enabled[row] = not host.disabled
         self.maintenance[row] = host.maintenance
-        self.settled[row] = len(host.zones) <= 1
+        self.settled[row] = host.settled
         self.vcpus_total[row] = _bounded(host.total.vcpus)
         self.memory_total[row] = _bounded(host.total.memory)
         self.disk_total[row] = _bounded(host.total.disk)
@@ -268,6 +269,16 @@ class HostTable:
         self._let_go(key, claim)
         self._count(claim.host)
         return True
+
+    @contextmanager
+    def without(self, key: str) -> Iterator[None]:
+        """As if a claim that is there were not, for a look at the table; nothing may be awaited meanwhile."""
+        claim = self._claims[key]
+        self.release(key)
+        try:
+            yield
+        finally:
+            self.claim(key, claim)
 
     def claim_of(self, key: str) -> Claim | None:
         """The claim of that key."""

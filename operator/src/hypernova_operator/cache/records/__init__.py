@@ -7,6 +7,7 @@ changed. Functions read an object; they raise pydantic.ValidationError for what 
 
 from __future__ import annotations
 
+from hypernova_operator.cache.records.action import InstanceAction, instance_action
 from hypernova_operator.cache.records.catalog import (
     AvailabilityZone,
     Flavor,
@@ -29,12 +30,26 @@ from hypernova_operator.cache.records.hosts import (
     hypervisor,
     node,
 )
-from hypernova_operator.cache.records.instance import DRIFT, NO_SCHEDULING, Instance, Scheduling, instance
+from hypernova_operator.cache.records.instance import (
+    ADOPT,
+    DRIFT,
+    NO_SCHEDULING,
+    NODE_LOST,
+    RESIZED,
+    Instance,
+    Resize,
+    Scheduling,
+    Told,
+    instance,
+)
 from hypernova_operator.cache.records.quota import Amount, ComputeQuota, Limits, compute_quota
 
 __all__ = [
+    "ADOPT",
     "DRIFT",
+    "NODE_LOST",
     "NO_SCHEDULING",
+    "RESIZED",
     "Amount",
     "AvailabilityZone",
     "ComputeQuota",
@@ -43,12 +58,15 @@ __all__ = [
     "Hypervisor",
     "Image",
     "Instance",
+    "InstanceAction",
     "InstanceGroup",
     "KeyPair",
     "Limits",
     "Namespace",
     "Node",
+    "Resize",
     "Scheduling",
+    "Told",
     "availability_zone",
     "compute_quota",
     "flavor",
@@ -56,6 +74,7 @@ __all__ = [
     "hypervisor",
     "image",
     "instance",
+    "instance_action",
     "instance_group",
     "key_pair",
     "namespace",

@@ -103,6 +103,8 @@ class HostAggregate:
     """By the weight's name."""
     max_instances: int | None
     max_builds: int | None
+    cpu_model: str
+    """What guests on its hosts see; empty: the host's own."""
     reserve: int
     """How many of its hosts may fail with the others taking over; 0: nothing is kept free for that."""
     status: aggregate_api.HostAggregateStatus = field(compare=False)
@@ -177,6 +179,7 @@ def host_aggregate(obj: Object) -> HostAggregate:
         else {},
         max_instances=spec.max_instances_per_host,
         max_builds=spec.max_builds_per_host,
+        cpu_model=spec.cpu_model or "",
         reserve=spec.reserve.hosts if spec.reserve else 0,
         status=parsed.status,
     )

@@ -6,11 +6,12 @@ import json
 import sys
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from hypernova_api import conditions
 from hypernova_api import instance as instance_api
 from hypernova_api.image import ImageProperties
-from hypernova_api.meta import CREATED_BY, FINALIZER, ObjectMeta
+from hypernova_api.meta import CREATED_BY, FINALIZER, GROUP, ObjectMeta
 from hypernova_kube.resources import Key, Object
 from hypernova_operator.cache import allocations, wants
 from hypernova_operator.cache.records.identity import as_labels, identity
@@ -19,6 +20,16 @@ from hypernova_operator.scheduler.request import Labels
 
 DRIFT = "PlacementDrift"
 """The condition of an Instance that would not be placed on its node today."""
+
+RESIZED = "Resized"
+"""The condition of an Instance whose spec.flavor is not what its guest has."""
+
+NODE_LOST = "NodeLost"
+"""The reason of a condition Ready that the operator writes in place of an agent that is silent."""
+
+ADOPT = f"adopt.{GROUP}/orphan"
+"""Annotation that the operator creates an Instance with for a domain that is there already: `UID@NODE`. It is not to
+be placed."""
 
 _STATUS_USED = ("nodeName", "addresses", "allocation")
 _KINDS_OF_WANT = 4096
@@ -43,6 +54,22 @@ NO_SCHEDULING = Scheduling()
 
 
 @dataclass(frozen=True, slots=True)
+class Resize:
+    """A flavor that has been granted, and that the guest does not have in full yet."""
+
+    flavor: str
+    want: Request
+    allocation: Allocation = NO_ALLOCATION
+
+
+class Told(NamedTuple):
+    """What a condition says that is not True."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Instance:
     """An Instance. `finalizers` and `conditions` are kept only while they are ours to write: before it is bound."""
 
@@ -64,15 +91,27 @@ class Instance:
     """Whether its user data is in a Secret."""
     node: str
     """Where it is bound to; empty while it waits."""
+    bound_flavor: str
+    """The flavor that it has."""
     want: Request | None
-    """What flavor and image as they were at binding want of that node; None before."""
+    """What that and its image want of the node; None before it is bound."""
     allocation: Allocation
+    resize: Resize | None
+    """What is granted beside that."""
+    resized: Told | None
+    """What the condition Resized says."""
     building: bool
     """Whether its node is making it."""
     failed: bool
     """Whether its node could not."""
     drift: str
     """What the condition PlacementDrift says, if it is True."""
+    lost: str
+    """What the condition Ready says, if that is that its node is lost."""
+    adopt: str
+    """The annotation ADOPT."""
+    cards: int
+    """Network cards that it asks for."""
     addresses: tuple[instance_api.Address, ...]
     conditions: tuple[conditions.Condition, ...]
 
@@ -110,11 +149,17 @@ def instance(obj: Object) -> Instance:
         key_pairs=tuple(spec.key_pairs),
         user_data_secret=spec.user_data is not None and spec.user_data.secret_key_ref is not None,
         node=sys.intern(status.node_name or ""),
-        want=_want_of(wire) if bound else None,
+        bound_flavor=sys.intern(wire.get("flavor", {}).get("name", "")) if bound else "",
+        want=_want_of(wire, wire.get("flavor")) if bound else None,
         allocation=allocations.read(status.allocation) if status.allocation else NO_ALLOCATION,
+        resize=_resize_of(wire) if bound and "resize" in wire else None,
+        resized=_told(wire, RESIZED) if bound else None,
         building=bound and phase == instance_api.Phase.BUILDING,
         failed=bound and phase == instance_api.Phase.FAILED,
         drift=_drift(wire) if bound else "",
+        lost=_lost(wire) if bound else "",
+        adopt=metadata.annotations.get(ADOPT, ""),
+        cards=len(spec.networks or (None,)),
         addresses=tuple(status.addresses),
         conditions=tuple(status.conditions),
     )
@@ -133,12 +178,25 @@ def _scheduling(scheduling: instance_api.Scheduling) -> Scheduling:
     )
 
 
-def _want_of(status: Object) -> Request | None:
-    if "flavor" not in status:
+def _resize_of(status: Object) -> Resize | None:
+    resize = status["resize"]
+    want = _want_of(status, resize.get("flavor"))
+    if want is None:
+        return None
+    allocation = resize.get("allocation")
+    return Resize(
+        sys.intern(resize["flavor"]["name"]),
+        want,
+        allocations.read(instance_api.Allocation.model_validate(allocation)) if allocation else NO_ALLOCATION,
+    )
+
+
+def _want_of(status: Object, flavor: Object | None) -> Request | None:
+    if flavor is None:
         return None
     image = status.get("image", {})
     properties = image.get("properties")
-    return _want(json.dumps(status["flavor"]), image.get("sha256", ""), json.dumps(properties) if properties else "")
+    return _want(json.dumps(flavor), image.get("sha256", ""), json.dumps(properties) if properties else "")
 
 
 @lru_cache(_KINDS_OF_WANT)
@@ -149,7 +207,19 @@ def _want(flavor: str, sha256: str, properties: str) -> Request:
 
 
 def _drift(status: Object) -> str:
-    for condition in status.get("conditions", ()):
-        if condition["type"] == DRIFT and condition["status"] == "True":
-            return sys.intern(condition.get("message", ""))
-    return ""
+    condition = _condition(status, DRIFT)
+    return sys.intern(condition.get("message", "")) if condition and condition["status"] == "True" else ""
+
+
+def _lost(status: Object) -> str:
+    condition = _condition(status, "Ready")
+    return sys.intern(condition["message"]) if condition and condition["reason"] == NODE_LOST else ""
+
+
+def _told(status: Object, type_: str) -> Told | None:
+    condition = _condition(status, type_)
+    return Told(condition["reason"], condition["message"]) if condition and condition["status"] != "True" else None
+
+
+def _condition(status: Object, type_: str) -> Object | None:
+    return next((each for each in status.get("conditions", ()) if each["type"] == type_), None)

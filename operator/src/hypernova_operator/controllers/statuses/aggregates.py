@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
 import numpy as np
@@ -20,6 +20,8 @@ from hypernova_operator.scheduler.request import Labels
 
 MOST_NODES = 1024
 """Names that a status takes."""
+
+_TAKES_NOTHING = "it takes nothing new until one of them lets it go"
 
 
 def status(aggregate: HostAggregate, cache: Cache, hosts: HostTable, now: datetime) -> HostAggregateStatus:
@@ -60,6 +62,8 @@ def _ready(aggregate: HostAggregate, cache: Cache, hosts: int) -> Observed:
 def _conflict(aggregate: HostAggregate, cache: Cache, members: list[Host]) -> Observed:
     if words := _in_several_zones(aggregate, cache, members):
         return Observed("Conflict", "True", "HostInSeveralZones", words)
+    if words := _with_several_cpu_models(aggregate, cache, members):
+        return Observed("Conflict", "True", "HostWithSeveralCpuModels", words)
     namespaces = {each.labels for each in cache.namespaces.store} if aggregate.judged.projects else set()
     images = {each.labels for each in cache.images.store} if aggregate.judged.images else set()
     name = aggregate.key.name
@@ -73,18 +77,42 @@ def _in_several_zones(aggregate: HostAggregate, cache: Cache, members: list[Host
     """In words, with the other aggregate; empty if there is no such host."""
     confused = [host for host in members if len(host.zones) > 1] if aggregate.zone else []
     for host in confused[:1]:
-        others = (cache.aggregates.store.get(Key("", each.name)) for each in host.aggregates)
         elsewhere = [
             f"in zone {other.zone} by HostAggregate {other.key.name}"
-            for other in others
-            if other is not None and other.zone not in ("", aggregate.zone)
+            for other in _aggregates_of(host, cache)
+            if other.zone not in ("", aggregate.zone)
         ]
-        more = f", and so are {len(confused) - 1} more" if len(confused) > 1 else ""
         return (
-            f"host {host.name} is in zone {aggregate.zone} by this aggregate and {' and '.join(elsewhere)}{more}: it "
-            "takes nothing new until one of them lets it go"
+            f"host {host.name} is in zone {aggregate.zone} by this aggregate and "
+            f"{' and '.join(elsewhere)}{_more(confused)}: {_TAKES_NOTHING}"
         )
     return ""
+
+
+def _with_several_cpu_models(aggregate: HostAggregate, cache: Cache, members: list[Host]) -> str:
+    """In words, with the other aggregate; empty if there is no such host."""
+    confused = [host for host in members if len(host.cpu_models) > 1] if aggregate.cpu_model else []
+    for host in confused[:1]:
+        others = [
+            f"{other.cpu_model} by HostAggregate {other.key.name}"
+            for other in _aggregates_of(host, cache)
+            if other.cpu_model not in ("", aggregate.cpu_model)
+        ]
+        return (
+            f"guests on host {host.name} are to see CPU model {aggregate.cpu_model} by this aggregate and "
+            f"{' and '.join(others)}{_more(confused)}: {_TAKES_NOTHING}"
+        )
+    return ""
+
+
+def _aggregates_of(host: Host, cache: Cache) -> Iterator[HostAggregate]:
+    for each in host.aggregates:
+        if (record := cache.aggregates.store.get(Key("", each.name))) is not None:
+            yield record
+
+
+def _more(confused: list[Host]) -> str:
+    return f", and so are {len(confused) - 1} more" if len(confused) > 1 else ""
 
 
 def _kept_for_nobody(name: str, members: list[Host], there_are: Collection[Labels], side: Side, whom: str) -> str:

@@ -6,6 +6,7 @@ from hypernova_operator.scheduler.filters.alive import AgentAlive
 from hypernova_operator.scheduler.filters.allowed import Enabled, NotInMaintenance
 from hypernova_operator.scheduler.filters.base import Filter, count
 from hypernova_operator.scheduler.filters.capacity import EnoughDisk, EnoughMemory, EnoughVcpus
+from hypernova_operator.scheduler.filters.conflict import NoConflict
 from hypernova_operator.scheduler.filters.group import GroupAffinity, GroupAntiAffinity
 from hypernova_operator.scheduler.filters.image import ImageProperties
 from hypernova_operator.scheduler.filters.isolation import (
@@ -16,7 +17,7 @@ from hypernova_operator.scheduler.filters.isolation import (
 )
 from hypernova_operator.scheduler.filters.labelled import NodeLabelled
 from hypernova_operator.scheduler.filters.limits import BuildsPerHost, InstancesPerHost
-from hypernova_operator.scheduler.filters.named import DifferentHost, NotExcluded, RequestedHost, SameHost
+from hypernova_operator.scheduler.filters.named import DifferentHost, ImageHost, NotExcluded, RequestedHost, SameHost
 from hypernova_operator.scheduler.filters.node import NodeSelector, Taints
 from hypernova_operator.scheduler.filters.packed import (
     EnoughCells,
@@ -27,17 +28,18 @@ from hypernova_operator.scheduler.filters.packed import (
 from hypernova_operator.scheduler.filters.requirements import AggregateRequirements
 from hypernova_operator.scheduler.filters.reserve import KeepsReserve
 from hypernova_operator.scheduler.filters.traits import ForbiddenTraits, RequiredTraits
-from hypernova_operator.scheduler.filters.zone import OneZone, Zone
+from hypernova_operator.scheduler.filters.zone import Zone
 
 FILTERS: tuple[Filter, ...] = (
     # A column that is there.
     NodeLabelled(),
-    OneZone(),
+    NoConflict(),
     AgentAlive(),
     Enabled(),
     NotInMaintenance(),
     # A few rows by name.
     RequestedHost(),
+    ImageHost(),
     NotExcluded(),
     SameHost(),
     DifferentHost(),

@@ -15,6 +15,7 @@ class AgentAlive(Filter):
     """The agent's Lease is fresh and its Hypervisor Ready."""
 
     nova = "ComputeFilter"
+    in_place = True
 
     def mask(self, hosts: HostTable, want: Request) -> Mask:
         return hosts.alive

@@ -23,6 +23,9 @@ class Filter(Protocol):
     lasting: ClassVar[bool] = False
     """Whether an Instance that is placed already is shown as drifted when its host passes no more."""
 
+    in_place: ClassVar[bool] = False
+    """Whether it is asked again when an Instance is to have another flavor on the host it is on."""
+
     def applies(self, want: Request) -> bool:
         """Whether it can rule out any host at all for this request; a cheap look that saves a mask."""
         return True

@@ -12,12 +12,13 @@ class EnoughVcpus(Filter):
     """Free virtual CPUs after overcommit, where they need not be dedicated."""
 
     nova = "VCPU, resources:VCPU"
+    in_place = True
 
     def applies(self, want: Request) -> bool:
-        return not want.dedicated
+        return want.vcpus > 0 and not want.dedicated
 
     def mask(self, hosts: HostTable, want: Request) -> Mask:
-        return everywhere(hosts) if want.dedicated else hosts.vcpus_free >= want.vcpus
+        return hosts.vcpus_free >= want.vcpus if self.applies(want) else everywhere(hosts)
 
     def reason(self, hosts: HostTable, want: Request, lost: Mask) -> str:
         most = max(int(hosts.vcpus_free[lost].max()), 0)
@@ -28,12 +29,13 @@ class EnoughMemory(Filter):
     """Free memory after overcommit, where it need not be huge pages."""
 
     nova = "MEMORY_MB, resources:MEMORY_MB"
+    in_place = True
 
     def applies(self, want: Request) -> bool:
-        return not want.page_size
+        return want.memory > 0 and not want.page_size
 
     def mask(self, hosts: HostTable, want: Request) -> Mask:
-        return everywhere(hosts) if want.page_size else hosts.memory_free >= want.memory
+        return hosts.memory_free >= want.memory if self.applies(want) else everywhere(hosts)
 
     def reason(self, hosts: HostTable, want: Request, lost: Mask) -> str:
         most = int(hosts.memory_free[lost].max())
@@ -47,6 +49,7 @@ class EnoughDisk(Filter):
     """
 
     nova = "DISK_GB, resources:DISK_GB"
+    in_place = True
 
     def applies(self, want: Request) -> bool:
         return want.disk > 0

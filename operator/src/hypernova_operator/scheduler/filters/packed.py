@@ -36,6 +36,7 @@ class EnoughDedicatedCpus(Filter):
     """Dedicated CPUs that nobody has, one for each virtual CPU that must be pinned."""
 
     nova = "PCPU, resources:PCPU, hw:cpu_policy"
+    in_place = True
 
     def applies(self, want: Request) -> bool:
         return want.dedicated
@@ -53,6 +54,7 @@ class EnoughHugePages(Filter):
     """Huge pages of the size asked for that nobody has."""
 
     nova = "hw:mem_page_size"
+    in_place = True
 
     def applies(self, want: Request) -> bool:
         return want.page_size > 0
@@ -69,6 +71,7 @@ class EnoughCells(Filter):
     """At least as many NUMA cells as the guest is to have."""
 
     nova = "NUMATopologyFilter, hw:numa_nodes"
+    in_place = True
 
     def applies(self, want: Request) -> bool:
         return want.cells > 0
@@ -85,6 +88,7 @@ class EnoughDevices(Filter):
     """PCI devices of each kind asked for that nobody has."""
 
     nova = "PciPassthroughFilter, pci_passthrough:alias"
+    in_place = True
 
     def applies(self, want: Request) -> bool:
         return bool(want.devices)

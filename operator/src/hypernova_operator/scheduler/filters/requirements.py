@@ -56,6 +56,7 @@ class AggregateRequirements(Filter):
 
     nova = "AggregateInstanceExtraSpecsFilter, aggregate_instance_extra_specs:KEY, AggregateTypeAffinityFilter"
     lasting = True
+    in_place = True
 
     def applies(self, want: Request) -> bool:
         return bool(want.requirements)

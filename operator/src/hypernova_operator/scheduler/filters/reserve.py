@@ -16,6 +16,8 @@ class KeepsReserve(Filter):
     Instances whose host has failed may take what was kept for them.
     """
 
+    in_place = True
+
     def applies(self, want: Request) -> bool:
         return not want.evacuated
 

@@ -25,6 +25,7 @@ class RequiredTraits(Filter):
 
     nova = "trait:NAME=required, transform_image_metadata, ComputeCapabilitiesFilter, capabilities:KEY"
     lasting = True
+    in_place = True
 
     def applies(self, want: Request) -> bool:
         return bool(want.required_traits)
@@ -44,6 +45,7 @@ class ForbiddenTraits(Filter):
 
     nova = "trait:NAME=forbidden"
     lasting = True
+    in_place = True
 
     def applies(self, want: Request) -> bool:
         return bool(want.forbidden_traits)
