@@ -123,7 +123,7 @@ class NodeActions:
             return NOTHING
         action = turn.current
         for other, before in turn.waiting:
-            await self._write(other, report.waiting(other, before, self._wall_clock()))
+            await self._tell(other, report.waiting(other, before, self._wall_clock()))
         if action.status.phase != ActionPhase.RUNNING:
             if (why := refusal(action, instance, domain)) is not None:
                 await self._end(action, Failed(why.reason, why.message))
@@ -141,7 +141,12 @@ class NodeActions:
                 case outcome.Settled() if level.reached(ask, domain):
                     await self._end(action, Done())
                 case outcome.Failed(reason=reason, message=message):
-                    await self._write(action, report.hindered(action, reason, message, self._wall_clock()))
+                    await self._tell(action, report.hindered(action, reason, message, self._wall_clock()))
+
+    def of(self, change: Change) -> list[Key]:
+        """The open actions of the Instance that has changed."""
+        obj = change.new if change.new is not None else change.old
+        return self._board.keys_of(obj["metadata"]["uid"]) if obj is not None else []
 
     def bereft(self, key: Key) -> bool:
         """Whether an open action's Instance is not to be seen here, or is being deleted: `fail` sees to it."""
@@ -178,7 +183,7 @@ class NodeActions:
         started = await self._write(action, report.begun(action, steps, now))
         self._runs[action.metadata.uid] = Run(steps, told_at=self._clock())
         log.info("action begun", instance=_instance_key(action), action=action.spec.type, name=action.metadata.name)
-        return started
+        return InstanceAction.parse(started)
 
     async def _reset(self, instance: Instance, turn: Turn) -> None:
         """Whatever runs is given up, and the Instance looked at as by an agent that has just started."""
@@ -195,15 +200,14 @@ class NodeActions:
     async def _end(self, action: InstanceAction, result: Result) -> None:
         run = self._runs.get(action.metadata.uid)
         steps = run.steps if run is not None else action.status.steps
-        await self._write(action, report.ended(action, steps, result, self._wall_clock()))
+        ended = await self._write(action, report.ended(action, steps, result, self._wall_clock()))
         self._runs.pop(action.metadata.uid, None)
         reason = result.reason if isinstance(result, Failed) else ""
         self._metrics.actions.labels(action.spec.type, reason).inc()
         instance, type_ = _instance_key(action), action.spec.type
         log.info("action ended", instance=instance, action=type_, name=action.metadata.name, reason=reason)
-        obj = self._board.obj(_key(action))
-        if isinstance(result, Failed) and obj is not None:
-            self._events.warning(obj, result.reason, result.message)
+        if isinstance(result, Failed):
+            self._events.warning(ended, result.reason, result.message)
 
     # Running
 
@@ -306,13 +310,15 @@ class NodeActions:
     async def _tell_progress(self, action: InstanceAction, run: Run) -> None:
         if self._clock() - run.told_at < PROGRESS_SECONDS:
             return
-        await self._write(action, report.progressed(action, run.steps, int(100 * run.part), self._wall_clock()))
+        await self._tell(action, report.progressed(action, run.steps, int(100 * run.part), self._wall_clock()))
         run.told_at = self._clock()
 
-    async def _write(self, action: InstanceAction, patch: Object | None) -> InstanceAction:
+    async def _tell(self, action: InstanceAction, patch: Object | None) -> None:
+        if patch is not None:
+            await self._write(action, patch)
+
+    async def _write(self, action: InstanceAction, patch: Object) -> Object:
         """Patch its status; returns it as it is then."""
-        if patch is None:
-            return action
         metadata = action.metadata
         try:
             written = await self._client.patch(ACTIONS, metadata.name, patch, metadata.namespace, subresource="status")
@@ -321,7 +327,7 @@ class NodeActions:
             self._board.wrote(await self._client.get(ACTIONS, metadata.name, metadata.namespace))
             raise
         self._board.wrote(written)
-        return InstanceAction.parse(written)
+        return written
 
     def _has_instance(self, action: InstanceAction) -> bool:
         instance = self._instances.instance(_instance_key(action))
@@ -350,10 +356,6 @@ def _first_step(action: InstanceAction) -> str:
             return level.RESTART
         case other:
             return other
-
-
-def _key(action: InstanceAction) -> Key:
-    return Key(action.metadata.namespace, action.metadata.name)
 
 
 def _instance_key(action: InstanceAction) -> Key:

@@ -52,10 +52,6 @@ class Board:
         """The names of an Instance's actions."""
         return list(self._of.get(instance_uid, ()))
 
-    def obj(self, key: Key) -> Object | None:
-        """An action as the API server tells it."""
-        return self._view.get(key)
-
     def _drop(self, key: Key, old: Object) -> None:
         uid = _instance_uid(old)
         keys = self._of.get(uid, set())

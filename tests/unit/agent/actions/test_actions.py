@@ -1,0 +1,390 @@
+"""Actions of one Instance from admitted to done, in virtual time: what is done and written, refused and reset."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from hypernova_agent import names
+from hypernova_agent.actions.board import ACTIONS
+from hypernova_agent.errors import ImageDownloadFailed
+from hypernova_agent.host import DomainState
+from hypernova_agent.outcome import Failed
+from hypernova_api.action import GuestInfo
+from hypernova_kube.resources import Key
+from support.acting import CACHED, INSTANCE, World, an_agent
+from support.guests import a_bound_image
+from support.reconciling import SlowStore
+from support.virtual_time import virtual_time
+
+NEW = a_bound_image("new")
+HASH = "$6$salt$hash"
+DELETED = "2026-11-21T10:00:00Z"
+
+
+class Fetching(SlowStore):
+    """Its pool needs no cleaning."""
+
+    async def clean(self) -> None:
+        pass
+
+
+SPECS: dict[str, dict[str, Any]] = {
+    "Rebuild": {"rebuild": {"userData": {"inline": "#new"}}},
+    "Snapshot": {"snapshot": {"imageName": "copy"}},
+    "SetPassword": {"setPassword": {"user": "root", "hash": HASH}},
+}
+
+
+@pytest.mark.parametrize(
+    ("type_", "reason", "writes"),
+    [
+        ("Reboot", "Rebooted", 2),
+        ("Rebuild", "Rebuilt", 3),
+        ("Rescue", "Rescued", 3),
+        ("Snapshot", "SnapshotTaken", 2),
+        ("InjectNMI", "NMIInjected", 2),
+        ("SetPassword", "PasswordSet", 2),
+        ("GetGuestInfo", "GuestInfoRead", 2),
+        ("GetConsoleLog", "ConsoleLogRead", 2),
+        ("ResetState", "StateReset", 1),
+    ],
+)
+def test_an_action_is_one_write_to_begin_and_one_to_end_and_one_of_the_instance_where_it_changes(
+    type_: str, reason: str, writes: int
+) -> None:
+    @virtual_time
+    async def run() -> None:
+        world = World(has_agent=True)
+        async with an_agent(world) as agent:
+            world.ask(type_, **SPECS.get(type_, {}))
+            assert await world.done() == ("Succeeded", reason)
+            await asyncio.sleep(100)
+            assert world.writes == writes
+            assert agent.events.warnings == []
+            status = world.action()["status"]
+            assert status["startTime"] <= status["completionTime"]
+            assert all("completionTime" in step for step in status["steps"])
+
+    run()
+
+
+@virtual_time
+async def test_a_reboot_is_one_power_on() -> None:
+    world = World()
+    async with an_agent(world):
+        uid = world.ask("Reboot")
+        await world.done()
+        assert (world.guest.starts, world.guest.defined.boot) == (1, uid)
+        await asyncio.sleep(100)
+        assert world.guest.starts == 1
+
+
+@virtual_time
+async def test_a_rebuild_gives_the_instance_its_image_and_its_guest_a_power_on() -> None:
+    world = World()
+    async with an_agent(world):
+        uid = world.ask("Rebuild", **SPECS["Rebuild"])
+        assert await world.done() == ("Succeeded", "Rebuilt")
+        status = world.instance()["status"]
+        assert (status["build"], status["userData"], status["image"]["name"]) == (uid, "#new", CACHED.name)
+        assert [step["name"] for step in world.action()["status"]["steps"]] == ["FetchImage", "Restart"]
+        assert world.guest.starts == 1
+
+
+@virtual_time
+async def test_a_guest_that_is_off_is_rebuilt_without_being_started() -> None:
+    world = World()
+    world.edit(spec={"powerState": "Stopped"})
+    world.guest.state, world.guest.running = DomainState.SHUT_OFF, None
+    async with an_agent(world):
+        world.ask("Rebuild")
+        assert await world.done() == ("Succeeded", "Rebuilt")
+        assert world.guest.starts == 0
+
+
+@virtual_time
+async def test_a_rescue_begins_and_ends() -> None:
+    world = World()
+    async with an_agent(world):
+        uid = world.ask("Rescue")
+        assert await world.done() == ("Succeeded", "Rescued")
+        assert world.instance()["status"]["rescue"]["action"] == uid
+        world.ask("Rebuild", "act-2")
+        assert await world.done("act-2") == ("Failed", "Rescued")
+        world.ask("Unrescue", "act-3")
+        assert await world.done("act-3") == ("Succeeded", "Unrescued")
+        assert "rescue" not in world.instance()["status"]
+        assert world.guest.starts == 2
+
+
+@virtual_time
+async def test_an_image_that_cannot_be_had_fails_the_rebuild_before_anything_is_touched() -> None:
+    world = World()
+    error = ImageDownloadFailed("no connection to images.example.com")
+    async with an_agent(world, store=lambda host: Fetching(host, 3, error)) as agent:
+        before = world.instance()
+        world.ask("Rebuild", status={"rebuild": {"image": NEW.to_wire()}})
+        assert await world.done() == ("Failed", "ImageDownloadFailed")
+        assert world.message() == "no connection to images.example.com"
+        assert world.instance() == before
+        assert world.guest.starts == 0
+        await asyncio.sleep(1)
+        assert agent.events.warnings == [("ImageDownloadFailed", "no connection to images.example.com")]
+
+
+@virtual_time
+async def test_the_progress_of_a_long_fetch_is_told_every_five_seconds_and_the_guest_runs_on() -> None:
+    world = World()
+    async with an_agent(world, store=lambda host: Fetching(host, 21)):
+        world.ask("Rescue", status={"rescueImage": NEW.to_wire()})
+        seen = []
+        for _ in range(4):
+            await asyncio.sleep(5.1)
+            seen.append(world.action()["status"].get("progress"))
+            assert world.guest.starts == 0
+        assert seen == [23, 47, 71, 95]
+        assert await world.done() == ("Succeeded", "Rescued")
+        assert world.action()["status"]["progress"] == 100
+
+
+@virtual_time
+async def test_the_progress_of_a_snapshot_is_told_and_its_result_is_what_the_image_is_made_of() -> None:
+    world = World(seconds=4.0)
+    async with an_agent(world):
+        uid = world.ask("Snapshot", **SPECS["Snapshot"])
+        await asyncio.sleep(60)
+        status = world.action()["status"]
+        assert status["phase"] == "Running"
+        assert 0 < status["progress"] < 100
+        assert await world.done() == ("Succeeded", "SnapshotTaken")
+        status = world.action()["status"]
+        assert [step["name"] for step in status["steps"]] == ["CopyDisk", "ComputeChecksum"]
+        assert status["snapshot"]["format"] == "qcow2"
+        assert names.image_marker(status["snapshot"]["sha256"]) in world.machine.volumes
+        assert names.snapshot(uid) in world.machine.volumes
+
+
+@virtual_time
+async def test_what_the_guest_tells_and_its_log_stand_in_the_status() -> None:
+    world = World(has_agent=True, guest_info=GuestInfo(hostname="web-1"))
+    async with an_agent(world):
+        world.ask("GetGuestInfo")
+        world.ask("GetConsoleLog", "act-2", getConsoleLog={"bytes": 4})
+        await world.done("act-2")
+        assert world.action()["status"]["guestInfo"]["hostname"] == "web-1"
+        assert world.action("act-2")["status"]["consoleLog"] == "in: "
+
+
+@virtual_time
+async def test_actions_run_one_at_a_time_in_their_order_and_those_that_wait_say_so_once() -> None:
+    world = World(seconds=2.0)
+    async with an_agent(world):
+        world.ask("Snapshot", "a", **SPECS["Snapshot"])
+        world.ask("Reboot", "c", second=2)
+        world.ask("GetConsoleLog", "b", second=1)
+        await asyncio.sleep(20)
+        assert [world.told(name) for name in "abc"] == [
+            ("Running", "Running"),
+            ("Pending", "Waiting"),
+            ("Pending", "Waiting"),
+        ]
+        assert "waits until b is done" in world.message("c")
+        waiting = world.action("c")
+        await world.done("a")
+        assert world.action("c") == waiting
+        await world.done("c")
+        ends = [world.action(name)["status"]["completionTime"] for name in "abc"]
+        begins = [world.action(name)["status"]["startTime"] for name in "abc"]
+        assert ends[0] <= begins[1] <= ends[1] <= begins[2]
+
+
+@virtual_time
+async def test_a_refused_action_lets_the_next_one_begin() -> None:
+    world = World()
+    async with an_agent(world) as agent:
+        world.ask("Unrescue", "a")
+        world.ask("Reboot", "b", second=1)
+        assert await world.done("b") == ("Succeeded", "Rebooted")
+        assert world.told("a") == ("Failed", "NotRescued")
+        assert agent.metrics.actions.labels("Unrescue", "NotRescued")._value.get() == 1
+
+
+@virtual_time
+async def test_what_hinders_a_power_on_is_said_and_it_goes_on_when_that_is_cured() -> None:
+    world = World()
+    async with an_agent(world) as agent:
+        agent.outcome = Failed("HostError", "no such device", retry_at=None)
+        world.ask("Reboot")
+        await asyncio.sleep(10)
+        assert world.told() == ("Running", "HostError")
+        assert world.message() == "no such device"
+        writes = world.writes
+        agent.wake(INSTANCE)
+        await asyncio.sleep(10)
+        assert world.writes == writes
+        agent.outcome = None
+        agent.wake(INSTANCE)
+        assert await world.done() == ("Succeeded", "Rebooted")
+
+
+@virtual_time
+async def test_a_reset_waits_for_nobody_and_ends_what_runs() -> None:
+    world = World(seconds=3.0)
+    async with an_agent(world) as agent:
+        uid = world.ask("Snapshot", "a", **SPECS["Snapshot"])
+        world.ask("Reboot", "b", second=1)
+        await asyncio.sleep(30)
+        assert world.told("a") == ("Running", "Running")
+        world.ask("ResetState", "c", second=2)
+        assert await world.done("c") == ("Succeeded", "StateReset")
+        assert world.told("a") == ("Failed", "Reset")
+        assert agent.forgotten == [world.uid]
+        assert names.snapshot(uid) not in world.machine.volumes
+        assert await world.done("b") == ("Succeeded", "Rebooted")
+
+
+@virtual_time
+async def test_a_deleted_instance_fails_its_actions_and_leaves_nothing_of_them() -> None:
+    world = World(seconds=3.0)
+    async with an_agent(world):
+        uid = world.ask("Snapshot", "a", **SPECS["Snapshot"])
+        world.ask("Reboot", "b", second=1)
+        await asyncio.sleep(30)
+        world.edit(deletionTimestamp=DELETED, finalizers=["x"])
+        await asyncio.sleep(30)
+        assert [world.told(name) for name in "ab"] == [("Failed", "InstanceDeleted")] * 2
+        assert names.snapshot(uid) not in world.machine.volumes
+
+
+@virtual_time
+async def test_an_action_whose_instance_has_gone_or_is_another_fails() -> None:
+    world = World()
+    async with an_agent(world):
+        world.ask("Reboot", "a", status={"instanceUid": "of-its-predecessor"})
+        assert await world.done("a") == ("Failed", "InstanceDeleted")
+        world.api.remove(ACTIONS, Key("shop", "a"))
+        world.ask("Reboot", "b", instance="nobody", status={"instanceUid": "long-gone"})
+        assert await world.done("b") == ("Failed", "InstanceDeleted")
+
+
+@virtual_time
+async def test_an_action_deleted_while_it_runs_leaves_nothing_and_lets_the_next_begin() -> None:
+    world = World(seconds=3.0)
+    async with an_agent(world):
+        uid = world.ask("Snapshot", "a", **SPECS["Snapshot"])
+        world.ask("Reboot", "b", second=1)
+        await asyncio.sleep(30)
+        world.api.remove(ACTIONS, Key("shop", "a"))
+        assert await world.done("b") == ("Succeeded", "Rebooted")
+        assert names.snapshot(uid) not in world.machine.volumes
+
+
+@virtual_time
+async def test_an_action_deleted_before_it_runs_is_called_off() -> None:
+    world = World(seconds=3.0)
+    async with an_agent(world):
+        world.ask("Snapshot", "a", **SPECS["Snapshot"])
+        world.ask("Reboot", "b", second=1)
+        await asyncio.sleep(30)
+        world.api.remove(ACTIONS, Key("shop", "b"))
+        await world.done("a")
+        await asyncio.sleep(100)
+        assert world.guest.starts == 0
+
+
+@virtual_time
+async def test_somebody_else_s_write_to_an_action_that_runs_does_no_harm() -> None:
+    world = World(seconds=3.0)
+    async with an_agent(world) as agent:
+        world.ask("Snapshot", **SPECS["Snapshot"])
+        await asyncio.sleep(20)
+        watch, world.api.watcher = world.api.watcher, lambda resource, key, obj: None
+        obj = world.action()
+        obj["metadata"]["labels"] = {"seen": "late"}
+        world.api.put(ACTIONS, obj)
+        agent.wake(INSTANCE)
+        await asyncio.sleep(200)
+        world.api.watcher = watch
+        assert world.told() == ("Succeeded", "SnapshotTaken")
+        assert world.action()["metadata"]["labels"] == {"seen": "late"}
+
+
+@virtual_time
+async def test_a_host_lost_in_the_midst_is_no_end_but_of_what_may_have_happened() -> None:
+    for type_, expected in [("Snapshot", ("Succeeded", "SnapshotTaken")), ("InjectNMI", ("Failed", "Interrupted"))]:
+        world = World(seconds=3.0)
+        async with an_agent(world) as agent:
+            world.ask(type_, **SPECS.get(type_, {}))
+            await world.begun()
+            await asyncio.sleep(1)
+            agent.host.lose()
+            await asyncio.sleep(10)
+            assert world.told() == ("Running", "Running")
+            world.machine.answers = True
+            await agent.reconnect()
+            assert await world.done() == expected
+            assert world.guest.nmis <= 1
+
+
+ALL = ("Reboot", "Rebuild", "Rescue", "Snapshot", "InjectNMI", "SetPassword", "GetGuestInfo", "GetConsoleLog")
+
+
+async def calls_of(type_: str) -> int:
+    """To API server and host, in one life of an agent that does an action."""
+    world = World(has_agent=True)
+    async with an_agent(world) as agent:
+        world.ask(type_, **SPECS.get(type_, {}))
+        await world.done()
+        return len(agent.calls)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("type_", ALL)
+def test_an_agent_killed_at_any_call_does_it_once_or_says_that_it_does_not_know(type_: str, after: bool) -> None:
+    @virtual_time
+    async def run() -> None:
+        outcomes = set()
+        for number in range(await calls_of(type_)):
+            world = World(has_agent=True)
+            async with an_agent(world, killed_at=number, after=after) as agent:
+                uid = world.ask(type_, **SPECS.get(type_, {}))
+                await asyncio.sleep(20)
+                assert len(agent.calls) > number
+            async with an_agent(world):
+                outcomes.add(await world.done())
+                await asyncio.sleep(100)
+            check(world, uid, type_)
+        assert outcomes >= {("Succeeded", DONE[type_])}
+        assert outcomes <= {("Succeeded", DONE[type_]), ("Failed", "Interrupted")}
+        assert (("Failed", "Interrupted") in outcomes) == (type_ == "InjectNMI")
+
+    run()
+
+
+DONE = {
+    "Reboot": "Rebooted",
+    "Rebuild": "Rebuilt",
+    "Rescue": "Rescued",
+    "Snapshot": "SnapshotTaken",
+    "InjectNMI": "NMIInjected",
+    "SetPassword": "PasswordSet",
+    "GetGuestInfo": "GuestInfoRead",
+    "GetConsoleLog": "ConsoleLogRead",
+}
+
+
+def check(world: World, uid: str, type_: str) -> None:
+    """What must be true after any crash."""
+    status, guest = world.action()["status"], world.guest
+    assert guest.starts == (type_ in {"Reboot", "Rebuild", "Rescue"})
+    assert guest.state is DomainState.RUNNING
+    if type_ == "InjectNMI":
+        assert guest.nmis == 1 or (guest.nmis == 0 and status["phase"] == "Failed")
+    if type_ == "SetPassword":
+        assert guest.passwords == {"root": HASH}
+    mine = {name for name in world.machine.volumes if name.startswith("snapshot-")}
+    assert mine == ({names.snapshot(uid)} if type_ == "Snapshot" else set())
+    markers = {name for name in world.machine.volumes if names.is_marker(name)}
+    assert len(markers) == 1 + (type_ == "Snapshot")
+    assert all("completionTime" in step for step in status["steps"] if status["phase"] == "Succeeded")
