@@ -9,6 +9,7 @@ import libvirt
 from hypernova_agent.host import Domain, Run
 from hypernova_agent.libvirt.errors import detailed, says
 from hypernova_agent.libvirt.states import OFF, domain_state
+from hypernova_agent.xml.cpu import without_shares
 from hypernova_agent.xml.definition import parse_definition
 from hypernova_agent.xml.metadata import RUN_NAMESPACE, RUN_PREFIX, parse_metadata, run_xml
 
@@ -72,12 +73,26 @@ def start(virt: libvirt.virConnect, uid: str, *, paused: bool) -> bool:
     found = virt.lookupByUUIDString(uid)
     saved = bool(found.hasManagedSaveImage())
     try:
-        found.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED if paused else libvirt.VIR_DOMAIN_NONE)
+        _power_on(virt, found, libvirt.VIR_DOMAIN_START_PAUSED if paused else libvirt.VIR_DOMAIN_NONE)
     except libvirt.libvirtError as error:
         if not (says(error, libvirt.VIR_ERR_OPERATION_INVALID) and found.isActive()):
             raise
         return False
     return saved
+
+
+def _power_on(virt: libvirt.virConnect, found: libvirt.virDomain, flags: int) -> None:
+    """Start it; without its weight on a host that cannot weigh guests, as libvirt tells only now."""
+    try:
+        found.createWithFlags(flags)
+    except libvirt.libvirtError as error:
+        if not says(error, libvirt.VIR_ERR_CONFIG_UNSUPPORTED):
+            raise
+        unweighed = without_shares(found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE))
+        if unweighed is None:
+            raise
+        virt.defineXML(unweighed)
+        found.createWithFlags(flags)
 
 
 def pause(virt: libvirt.virConnect, uid: str) -> None:

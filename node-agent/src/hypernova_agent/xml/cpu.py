@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hypernova_agent.xml.element import E, Element
+from hypernova_agent.xml.element import E, Element, parse, serialize
 from hypernova_agent.xml.numa import Numa, NumaCell, cpus_of
 from hypernova_api.architecture import DomainType
 from hypernova_api.cpuset import format_cpuset
@@ -109,3 +109,14 @@ class CpuTune:
             *(E.vcpupin(vcpu=vcpu, cpuset=cpuset) for vcpu, cpuset in sorted(pins.items())),
             E.emulatorpin(cpuset=format_cpuset(cpus_of(self.cells))) if self.cells else None,
         )
+
+
+def without_shares(xml: str) -> str | None:
+    """The XML of a domain without its weight beside other guests; None if it has none."""
+    root = parse(xml)
+    tune = root.find("./cputune")
+    shares = tune.find("./shares") if tune is not None else None
+    if tune is None or shares is None:
+        return None
+    tune.remove(shares)
+    return serialize(root)

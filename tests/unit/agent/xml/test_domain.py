@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from hypernova_agent.host import Owner
-from hypernova_agent.xml.cpu import Topology
+from hypernova_agent.xml.cpu import Topology, without_shares
 from hypernova_agent.xml.devices.disk import IoLimits
 from hypernova_agent.xml.devices.interface import Bandwidth, Rate
 from hypernova_agent.xml.guest import DiskConfig, GuestConfig, InterfaceConfig, domain_name, domain_xml, interface_xml
@@ -167,3 +167,12 @@ _IN_A_PORT = {"disk", "interface", "channel", "memballoon", "memory", "rng", "ho
 
 def _canonical(element: ElementTree.Element) -> str:
     return ElementTree.canonicalize(ElementTree.tostring(element, encoding="unicode"), strip_text=True)
+
+
+def test_a_domain_without_its_weight_is_else_the_same() -> None:
+    unweighed = without_shares(domain_xml(PINNED))
+    assert unweighed is not None
+    lines = domain_xml(PINNED).splitlines()
+    assert unweighed.splitlines() == [line for line in lines if "shares" not in line]
+    assert parse_metadata(unweighed) == parse_metadata(domain_xml(PINNED))
+    assert without_shares(unweighed) is None
