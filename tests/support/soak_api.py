@@ -167,6 +167,11 @@ class ApiServer:
         """All objects, as they are now."""
         return Backup(self.version, {plural: dict(objects) for plural, objects in self.objects.items()})
 
+    def load(self, backup: Backup) -> None:
+        """Begin with what is in a backup."""
+        self.objects = {plural: dict(objects) for plural, objects in backup.objects.items()}
+        self.version = self._compacted = backup.version
+
     def restore(self, backup: Backup, error: Exception) -> None:
         """Go back to a backup, as etcd's manual says: versions jump ahead, and all watches must begin anew."""
         self.version += 1_000_000

@@ -18,6 +18,8 @@ CALLS = sorted(name for name, member in vars(Host).items() if inspect.iscoroutin
 CALLS.remove("connect")
 CALLS.remove("close")
 
+_SIGNATURES = {name: inspect.signature(getattr(Host, name)) for name in CALLS}
+
 LOOKS = frozenset(
     ("facts", "domains", "domain", "record", "volumes", "volume", "space", "read", "reservations", "guest_info")
 )
@@ -107,7 +109,7 @@ class SoakHost:
         await self.memory.close()
 
     def _forwarded(self, name: str) -> Callable[..., Any]:
-        signature = inspect.signature(getattr(Host, name))
+        signature = _SIGNATURES[name]
 
         async def forwarded(*args: Any, **kwargs: Any) -> Any:
             self._process.check()

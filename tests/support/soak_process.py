@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import inspect
 import random
 import sys
@@ -143,17 +144,12 @@ def _clocks() -> Iterator[None]:
     """Put the loop's clocks in the place of defaults of that name, and back again."""
     ours: dict[str, Callable[[], Any]] = {"clock": loop_clock, "wall_clock": wall_clock}
     before: list[tuple[FunctionType, tuple[Any, ...] | None, dict[str, Any] | None]] = []
-    for function in _functions():
-        names = [name for name in inspect.signature(function).parameters if name in ours]
-        if not names:
-            continue
+    for function, names in _clocked(sum(_is_ours(name) for name in sys.modules)):
         before.append((function, function.__defaults__, function.__kwdefaults__))
-        positional = list(inspect.signature(function).parameters.values())
-        function.__kwdefaults__ = {
-            name: ours.get(name, default) for name, default in (function.__kwdefaults__ or {}).items()
-        } or None
-        defaulted = [p for p in positional if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is not p.empty]
-        function.__defaults__ = tuple(ours.get(p.name, p.default) for p in defaulted) or None
+        keywords = {name: ours.get(name, default) for name, default in (function.__kwdefaults__ or {}).items()}
+        function.__kwdefaults__ = keywords or None
+        positional = zip(names, function.__defaults__ or (), strict=True)
+        function.__defaults__ = tuple(ours.get(name, default) for name, default in positional) or None
     try:
         yield
     finally:
@@ -161,14 +157,33 @@ def _clocks() -> Iterator[None]:
             function.__defaults__, function.__kwdefaults__ = defaults, keyword_defaults
 
 
-def _functions() -> Iterator[FunctionType]:
-    """Constructors of all classes of ours that have been imported."""
+@functools.cache
+def _clocked(modules: int) -> list[tuple[FunctionType, list[str]]]:
+    """Constructors of ours that take a clock, each with the names of its positional parameters that have a default.
+
+    `modules` is how many of ours have been imported: with more, there may be more of them.
+    """
+    found = []
+    for constructor in _constructors():
+        parameters = inspect.signature(constructor).parameters.values()
+        if any(each.name in ("clock", "wall_clock") for each in parameters):
+            positional = [each for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
+            found.append((constructor, [each.name for each in positional if each.default is not each.empty]))
+    return found
+
+
+def _constructors() -> Iterator[FunctionType]:
+    """Of all classes of ours that have been imported."""
     for name, module in list(sys.modules.items()):
-        if name.split(".")[0] not in _PACKAGES:
+        if not _is_ours(name):
             continue
         for value in list(vars(module).values()):
             if inspect.isclass(value) and value.__module__ == name and isinstance(value.__init__, FunctionType):
                 yield value.__init__
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] in _PACKAGES
 
 
 async def shielded(work: Coroutine[Any, Any, T]) -> T:
