@@ -28,9 +28,25 @@ class Metrics:
             buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1),
             registry=registry,
         )
+        self.actions_admitted = Counter(
+            "hypernova_actions_admitted_total", "InstanceActions handed to a node.", ["type"], registry=registry
+        )
+        self.actions_refused = Counter(
+            "hypernova_actions_refused_total",
+            "InstanceActions that failed without their node, by the reason of their condition.",
+            ["type", "reason"],
+            registry=registry,
+        )
+        self.actions = Gauge("hypernova_actions", "InstanceActions of which something is to come.", registry=registry)
         self.waiting = Gauge("hypernova_instances_waiting", "Instances that have been told why.", registry=registry)
         self.instances = Gauge("hypernova_instances", "Instances known.", registry=registry)
         self.hosts = Gauge("hypernova_hosts", "Hosts known, alive or not.", registry=registry)
+        self.lost_hosts = Gauge(
+            "hypernova_lost_hosts", "Hosts whose agent has been silent for too long.", registry=registry
+        )
+        self.orphans = Gauge(
+            "hypernova_orphans", "Domains that hosts have without an Instance: adopt or remove them.", registry=registry
+        )
         self.missed = Counter(
             "hypernova_cache_differences_total",
             "Objects that a sweep saw changed or gone before a watch told. Many gone: watches break often.",

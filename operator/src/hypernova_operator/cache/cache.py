@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
+from hypernova_api.action import InstanceAction as InstanceActionKind
 from hypernova_api.aggregate import HostAggregate as HostAggregateKind
 from hypernova_api.flavor import Flavor as FlavorKind
 from hypernova_api.group import InstanceGroup as InstanceGroupKind
@@ -77,12 +78,13 @@ class Cache:
         self.nodes = Kept(NODES, records.node, Store())
         self.hypervisors = Kept(Resource.of(HypervisorKind), records.hypervisor, Store())
         self.instances = Kept(Resource.of(InstanceKind), records.instance, Store())
+        self.actions = Kept(Resource.of(InstanceActionKind), records.instance_action, Store())
         self.projects, self.image_isolations = isolation.follow(self.aggregates.store)
         self.hosts = Hosts(self.nodes.store, self.hypervisors.store, self.aggregates.store, limits)
 
     @property
     def kinds(self) -> tuple[Kept[Any], ...]:
-        """Every kind kept. Instances come last: when one is looked at, what it names has been."""
+        """Every kind kept. What names others comes after them: when it is looked at, what it names has been."""
         return (
             self.flavors,
             self.images,
@@ -96,12 +98,13 @@ class Cache:
             self.nodes,
             self.hypervisors,
             self.instances,
+            self.actions,
         )
 
     @property
     def many(self) -> tuple[Kept[Any], ...]:
         """The kinds with many objects, too many for the frame (docs/performance.md, Scale)."""
-        return (self.nodes, self.hypervisors, self.instances)
+        return (self.nodes, self.hypervisors, self.instances, self.actions)
 
     @property
     def few(self) -> tuple[Kept[Any], ...]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypernova_kube.client import Client
 from hypernova_kube.reflector import Change, Reflector, identity
 from hypernova_operator.cache.cache import Kept
-from hypernova_operator.cache.records import Hypervisor, Instance, Node
+from hypernova_operator.cache.records import Hypervisor, Instance, InstanceAction, Node
 
 
-def reflected(client: Client, kept: Kept[Node] | Kept[Hypervisor] | Kept[Instance]) -> Reflector:
+def reflected(client: Client, kept: Kept[Node] | Kept[Hypervisor] | Kept[Instance] | Kept[InstanceAction]) -> Reflector:
     """A reflector that has the store told of every change. It keeps of each object no more than it needs itself."""
 
     def on_change(change: Change) -> None:

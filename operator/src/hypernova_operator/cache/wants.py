@@ -33,14 +33,15 @@ def of_flavor(spec: FlavorSpec) -> Request:
     )
 
 
-def with_image(want: Request, sha256: str, properties: ImageProperties | None) -> Request:
-    """The same for an Instance of an image."""
+def with_image(want: Request, sha256: str, properties: ImageProperties | None, host: str = "") -> Request:
+    """The same for an Instance of an image; `host` is the only one that has it, where it is a snapshot made there."""
     if properties is None:
-        return replace(want, image=sha256)
+        return replace(want, image=sha256, image_host=host)
     traits = properties.traits or _NO_TRAITS
     return replace(
         want,
         image=sha256,
+        image_host=host,
         architecture=properties.architecture or "",
         domain_type=properties.domain_type or "",
         firmware=properties.firmware or "",

@@ -71,6 +71,9 @@ class Request:
     image: str = ""
     """SHA-256 of its Image."""
 
+    image_host: str = ""
+    """The one host that has it: a snapshot made there. Empty: all can fetch it."""
+
     image_labels: Labels = ()
     image_confined_to: frozenset[str] | None = None
     """Aggregates that confine its Image."""

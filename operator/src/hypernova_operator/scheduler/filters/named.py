@@ -23,6 +23,20 @@ class RequestedHost(Filter):
         return f"not the node asked for ({want.node_name}{unknown})"
 
 
+class ImageHost(Filter):
+    """The one that has its Image, where that is a snapshot made there."""
+
+    def applies(self, want: Request) -> bool:
+        return bool(want.image_host)
+
+    def mask(self, hosts: HostTable, want: Request) -> Mask:
+        return only(hosts, [want.image_host]) if want.image_host else everywhere(hosts)
+
+    def reason(self, hosts: HostTable, want: Request, lost: Mask) -> str:
+        unknown = ", which is no host" if hosts.row(want.image_host) is None else ""
+        return f"without its Image (a snapshot that is only on node {want.image_host}{unknown})"
+
+
 class NotExcluded(Filter):
     """Not where a migration comes from, and not where it failed before."""
 
