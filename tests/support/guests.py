@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any
 
-from hypernova_agent.desired import Guest
+from hypernova_agent.desired import Guest, Nic
 from hypernova_agent.host import Owner, Reservation
 from hypernova_api.flavor import FlavorSpec
 from hypernova_api.instance import BoundImage, BoundKeyPair, Instance
@@ -40,7 +40,7 @@ def a_guest(**parts: Any) -> Guest:
     defaults: dict[str, Any] = {
         "flavor": flavor,
         "image": a_bound_image(),
-        "reservation": RESERVATION,
+        "nics": (Nic(RESERVATION),),
     }
     return Guest(**defaults | parts)
 

@@ -10,6 +10,7 @@ from hypernova_agent import names
 from hypernova_agent.guest_config import HostProfile
 from hypernova_agent.images.download import new_session
 from hypernova_agent.images.store import CachedImage, ImageStore, Progress
+from hypernova_agent.memory import Backoffs
 from hypernova_agent.metrics import AgentMetrics
 from hypernova_agent.reconcile import INSTANCES, Reconciler
 from hypernova_agent.view import View
@@ -189,7 +190,7 @@ async def a_rig(
             rig.metrics,
             node=NODE,
             wake=lambda key: rig.queue.add(key),
-            restarts=SteadyBackoff(base=1.0, cap=300.0),
+            backoffs=Backoffs(SteadyBackoff(base=1.0, cap=300.0), SteadyBackoff(base=2.0, cap=30.0)),
             retries=SteadyBackoff(base=2.0, cap=300.0),
             clock=loop.time,
             wall_clock=lambda: EPOCH + timedelta(seconds=loop.time()),

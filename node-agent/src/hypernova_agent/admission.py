@@ -45,6 +45,17 @@ class Claim:
         """Addresses of devices."""
         return frozenset(self.allocation.devices)
 
+    def __or__(self, other: Claim) -> Claim:
+        """What is taken while the guest may have either of two: a resize that is not in force yet."""
+        return Claim(
+            vcpus=max(self.vcpus, other.vcpus),
+            memory=max(self.memory, other.memory),
+            disk=max(self.disk, other.disk),
+            allocation=self.allocation | other.allocation,
+            bound_at=self.bound_at,
+            overcommit=self.overcommit,
+        )
+
 
 def claim_of(guest: Guest) -> Claim:
     """What a guest takes, running or not."""

@@ -27,6 +27,18 @@ class GuestCell:
     page_size: int = 0
     """Of huge pages; 0: ordinary memory."""
 
+    def __or__(self, other: GuestCell) -> GuestCell:
+        """What is kept for either of two, of the same cell of the host and size of page."""
+        cpus = {*self.cpus, *other.cpus}
+        return GuestCell(
+            host_cell=self.host_cell,
+            vcpus=(),
+            memory=max(self.memory, other.memory),
+            cpus=tuple(sorted(cpus)),
+            idle_cpus=tuple(sorted({*self.idle_cpus, *other.idle_cpus} - cpus)),
+            page_size=self.page_size,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
@@ -35,6 +47,16 @@ class Allocation:
     cells: tuple[GuestCell, ...] = ()
     devices: tuple[str, ...] = ()
     """Addresses of PCI devices."""
+
+    def __or__(self, other: Allocation) -> Allocation:
+        """What is kept for a guest that has either of two, or parts of both: to be counted, not to be built from."""
+        if self == other:
+            return self
+        cells: dict[tuple[int, int], GuestCell] = {}
+        for cell in (*self.cells, *other.cells):
+            place = cell.host_cell, cell.page_size
+            cells[place] = cells[place] | cell if place in cells else cell
+        return Allocation(tuple(cells.values()), tuple(sorted({*self.devices, *other.devices})))
 
 
 NO_ALLOCATION = Allocation()

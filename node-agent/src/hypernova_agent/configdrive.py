@@ -60,10 +60,18 @@ def _meta_data(owner: Owner, guest: Guest) -> dict[str, Any]:
 
 
 def _network_data(guest: Guest) -> dict[str, Any]:
-    """https://docs.openstack.org/nova/latest/user/metadata.html#openstack-network-data: one card, by DHCP."""
-    link = {"id": "net0", "type": "phy", "ethernet_mac_address": guest.reservation.mac}
-    network = {"id": "network0", "type": "ipv4_dhcp", "link": link["id"], "network_id": DEFAULT_NETWORK}
-    return {"links": [link], "networks": [network], "services": []}
+    """https://docs.openstack.org/nova/latest/user/metadata.html#openstack-network-data: its cards, all by DHCP."""
+    return {
+        "links": [
+            {"id": f"net{place}", "type": "phy", "ethernet_mac_address": nic.reservation.mac}
+            for place, nic in enumerate(guest.nics)
+        ],
+        "networks": [
+            {"id": f"network{place}", "type": "ipv4_dhcp", "link": f"net{place}", "network_id": DEFAULT_NETWORK}
+            for place in range(len(guest.nics))
+        ],
+        "services": [],
+    }
 
 
 def _json(content: Mapping[str, Any]) -> bytes:

@@ -4,6 +4,8 @@ InstanceFault                  carries the `reason` of its Ready condition: the 
 ├── BindingIncomplete          the operator's part of the status lacks something
 ├── UserDataUnavailable        user data that this agent cannot get
 ├── OutOfResources             the host has no room for the claim
+├── DiskLost                   what the guest has written is gone
+├── NoEffect                   the host does what it is told, and nothing changes
 └── ImageError                 the image cannot be used; nothing of it is left in the pool
     ├── ImageDownloadFailed    no answer, an answer that is not 200, too few or too many bytes
     ├── ImageChecksumMismatch  other bytes than the Image promises
@@ -39,6 +41,14 @@ class UserDataUnavailable(InstanceFault):
 
 class OutOfResources(InstanceFault):
     """What the Instance claims is not free on this host. (The kubelet's word for the same: OutOfcpu, OutOfmemory.)"""
+
+
+class DiskLost(InstanceFault):
+    """The root disk of a guest that has run is no longer there: a new one would hide that."""
+
+
+class NoEffect(InstanceFault):
+    """The same steps, done twice in a row, have left everything as it was."""
 
 
 class ImageError(InstanceFault):

@@ -3,38 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 from hypernova_agent import names
 from hypernova_agent.capacity import Room
 from hypernova_agent.configdrive import config_drive
+from hypernova_agent.definition import digest
 from hypernova_agent.errors import ImageCacheDamaged
 from hypernova_agent.guest_config import HostProfile, guest_config
-from hypernova_agent.host import Host, Owner
+from hypernova_agent.host import Host
 from hypernova_agent.images.store import ImageStore
-from hypernova_agent.plan import (
+from hypernova_agent.steps import (
+    AttachInterface,
+    Change,
     CreateConfigDrive,
-    CreateRootDisk,
+    CreateDisk,
     DefineDomain,
     DeleteVolume,
     DestroyDomain,
+    DetachInterface,
+    DiscardSaved,
     EnsureImage,
     EnsureReservation,
+    MarkRun,
+    PauseDomain,
     ReleaseReservation,
     RemoveFinalizer,
+    ResizeDisk,
+    ResumeDomain,
+    SaveDomain,
+    SetLink,
+    SetMemory,
+    SetVcpus,
     ShutdownDomain,
     StartDomain,
     Step,
     UndefineDomain,
-    Wait,
 )
-from hypernova_agent.xml.guest import domain_xml
+from hypernova_agent.xml.guest import domain_xml, interface_xml
 
 
 class Executor:
     """Does the steps of plans on one host."""
 
     def __init__(
-        self, host: Host, store: ImageStore, profile: HostProfile, remove_finalizer: Callable[[Owner], Awaitable[None]]
+        self,
+        host: Host,
+        store: ImageStore,
+        profile: HostProfile,
+        remove_finalizer: Callable[[RemoveFinalizer], Awaitable[None]],
     ) -> None:
         """An executor.
 
@@ -62,40 +79,78 @@ class Executor:
             HostFault: from the host.
             KubeError: from the API server, for the finalizer.
         """
+        host = self._host
         match step:
             case EnsureImage(image=image, limit=limit):
                 await self._store.ensure(image, limit or self._profile.disk)
-            case CreateRootDisk():
-                await self._create_root_disk(step)
+            case CreateDisk():
+                await self._create_disk(step)
             case CreateConfigDrive(owner=owner, guest=guest):
                 content = config_drive(owner, guest)
-                await self._host.upload(names.config_drive(owner.uid), _once(content), size=len(content))
+                await host.upload(names.config_drive(owner.uid, guest.build), _once(content), size=len(content))
             case EnsureReservation(reservation=reservation):
-                await self._host.reserve(reservation)
-            case DefineDomain(owner=owner, guest=guest):
-                config = guest_config(owner, guest, self._profile, self._room, self._host.pool_path)
-                await self._host.define(domain_xml(config))
-            case StartDomain(uid=uid):
-                await self._host.start(uid)
+                await host.reserve(reservation)
+            case DefineDomain():
+                await self._define(step)
+            case StartDomain(uid=uid, paused=paused):
+                await host.start(uid, paused=paused)
+            case PauseDomain(uid=uid):
+                await host.pause(uid)
+            case ResumeDomain(uid=uid):
+                await host.resume(uid)
+            case SaveDomain(uid=uid):
+                await host.save(uid)
+            case DiscardSaved(uid=uid):
+                await host.discard_saved(uid)
+            case MarkRun(uid=uid, run=run):
+                await host.mark(uid, run)
+            case SetVcpus() | SetMemory() | AttachInterface() | DetachInterface() | SetLink() | ResizeDisk():
+                await self._change(step)
             case ShutdownDomain(uid=uid):
-                await self._host.shutdown(uid)
+                await host.shutdown(uid)
             case DestroyDomain(uid=uid):
-                await self._host.destroy(uid)
+                await host.destroy(uid)
             case UndefineDomain(uid=uid):
-                await self._host.undefine(uid)
+                await host.undefine(uid)
             case DeleteVolume(volume=volume):
-                await self._host.delete_volume(volume)
+                await host.delete_volume(volume)
             case ReleaseReservation(mac=mac):
-                await self._host.release(mac)
-            case RemoveFinalizer(owner=owner):
-                await self._remove_finalizer(owner)
-            case Wait():
+                await host.release(mac)
+            case RemoveFinalizer():
+                await self._remove_finalizer(step)
+            case _:
                 pass
 
-    async def _create_root_disk(self, step: CreateRootDisk) -> None:
+    async def _change(self, change: Change) -> None:
+        host = self._host
+        match change:
+            case SetVcpus(uid=uid, count=count):
+                await host.set_vcpus(uid, count)
+            case SetMemory(uid=uid, size=size):
+                await host.set_memory(uid, size)
+            case AttachInterface():
+                await self._attach(change)
+            case DetachInterface(uid=uid, mac=mac):
+                await host.detach_interface(uid, mac)
+            case SetLink(uid=uid, link=link):
+                await host.set_link(uid, link)
+            case ResizeDisk(uid=uid, volume=volume, size=size):
+                await host.resize_volume(volume, size, uid=uid)
+
+    async def _define(self, step: DefineDomain) -> None:
+        config = guest_config(step.owner, step.guest, self._profile, self._room, self._host.pool_path)
+        said = replace(config, digest=digest(step.guest), boot=step.boot, record=step.record)
+        await self._host.define(domain_xml(said))
+
+    async def _attach(self, step: AttachInterface) -> None:
+        config = guest_config(step.owner, step.guest, self._profile, self._room, self._host.pool_path)
+        card = next(card for card in config.interfaces if card.mac == step.nic.reservation.mac)
+        await self._host.attach_interface(step.owner.uid, interface_xml(card, config.vcpus))
+
+    async def _create_disk(self, step: CreateDisk) -> None:
         cached = await self._store.find(step.image.sha256)
         if cached is None:
-            raise ImageCacheDamaged("the image went from this node's pool while the root disk was being made")
+            raise ImageCacheDamaged("the image went from this node's pool while a disk was being made")
         await self._host.create_overlay(
             step.volume,
             backing=cached.volume,

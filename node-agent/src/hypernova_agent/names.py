@@ -12,6 +12,7 @@ NETWORK = "hypernova-default"
 
 _UID_LENGTH = 36
 _UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.")
+_DRIVE = ".iso"
 _IMAGE = "image-"
 _MARKER = ".json"
 _SNAPSHOT = "snapshot-"
@@ -26,7 +27,12 @@ def root_disk(uid: str, build: str = "") -> str:
 
 def config_drive(uid: str, build: str = "") -> str:
     """The volume with what the guest reads about itself at its first boot."""
-    return f"{uid}.config{_of(build)}.iso"
+    return f"{uid}.config{_of(build)}{_DRIVE}"
+
+
+def is_config_drive(volume: str) -> bool:
+    """Whether a volume is one of those."""
+    return volume.endswith(_DRIVE)
 
 
 def rescue_disk(uid: str, action: str) -> str:
@@ -53,9 +59,21 @@ def console_logs(uid: str) -> tuple[str, ...]:
     return newest, *(f"{newest}.{age}" for age in range(_LOG_BACKUPS))
 
 
-def volumes_of(uid: str) -> tuple[str, ...]:
-    """All volumes an Instance can have."""
-    return root_disk(uid), config_drive(uid), *console_logs(uid)
+def is_of(uid: str, volume: str) -> bool:
+    """Whether a volume is an Instance's, of whatever build or rescue."""
+    return volume.startswith(f"{uid}.")
+
+
+def hostnames(namespace: str, name: str, count: int) -> tuple[str, ...]:
+    """What the network cards of an Instance are called in the default network, each by itself."""
+    first = f"{name}.{namespace}"
+    return first, *(f"{first}.net{place}" for place in range(1, count))
+
+
+def is_hostname_of(namespace: str, name: str, hostname: str) -> bool:
+    """Whether it is what a network card of an Instance is called."""
+    first = f"{name}.{namespace}"
+    return hostname == first or hostname.startswith(f"{first}.net")
 
 
 def instance_of(volume: str) -> str | None:

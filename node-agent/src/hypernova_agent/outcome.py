@@ -5,16 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from hypernova_agent.host import Domain
 from hypernova_agent.images.store import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """What of all that is asked for comes with the guest's next start only."""
+
+    reason: str
+    """As a condition's reason."""
+
+    parts: tuple[str, ...]
+    """In words, e.g. `2 vCPUs`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
     """What should be, is, as far as the agent can bring it about."""
 
-    domain: Domain | None
-    """As it is now."""
+    lack: Lack | None = None
+    in_force: bool = True
+    """Whether the guest has its flavor, or has it as soon as it is started."""
+
+    cards: bool = True
+    """Whether it has the network cards that are asked for, and no others."""
 
 
 @dataclass(frozen=True, slots=True)

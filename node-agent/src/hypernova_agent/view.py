@@ -25,13 +25,15 @@ class View:
     def changed(self, change: Change) -> bool:
         """The watch has told something; whether it is news, and no echo of a write of ours."""
         if change.old is not None:
-            self._keys.pop(change.old["metadata"]["uid"], None)
+            for uid in _uids(change.old):
+                self._keys.pop(uid, None)
         written = self._written.get(change.key)
         if change.new is None:
             self._written.pop(change.key, None)
             self._read.pop(change.key, None)
             return True
-        self._keys[change.new["metadata"]["uid"]] = change.key
+        for uid in _uids(change.new):
+            self._keys[uid] = change.key
         if written is None or _newer(written, change.new):
             return written is None
         del self._written[change.key]
@@ -60,11 +62,17 @@ class View:
         return known[1]
 
     def key_of_uid(self, uid: str) -> Key | None:
-        """The name of the Instance with a UID."""
+        """The name of the Instance with a UID, or with a domain of that UUID."""
         return self._keys.get(uid)
 
     def __iter__(self) -> Iterator[Key]:
         return iter(list(self._objects))
+
+
+def _uids(obj: Object) -> set[str]:
+    """An Instance's own UID, and that of its domain where it is another."""
+    adopted = obj.get("status", {}).get("domainUid")
+    return {obj["metadata"]["uid"], *([adopted] if adopted else [])}
 
 
 def _newer(one: Object, other: Object) -> bool:

@@ -152,7 +152,8 @@ async def test_a_guest_that_ends_by_itself_is_started_again_later_and_later() ->
             rig.host.end(uid, DomainState.CRASHED)
             ended = now()
             await asyncio.sleep(0.1)
-            assert rig.status()[:3] == ("Stopped", "False", "GuestStopped")
+            reason = "CrashLoopBackOff" if times > 1 else "GuestStopped"
+            assert rig.status()[:3] == ("Stopped", "False", reason)
             assert ("ended by itself for the" in rig.status()[3]) == (times > 1)
             await eventually_async(lambda: _runs(rig, uid), "the guest to be started again")
             waits.append(round(now() - ended))
@@ -160,6 +161,7 @@ async def test_a_guest_that_ends_by_itself_is_started_again_later_and_later() ->
             assert rig.status() == RUNNING
         assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
         assert ("GuestStopped", "the guest ended by itself") in rig.events.warnings
+        assert rig.get()["status"]["restartCount"] == 11
 
 
 @virtual_time
@@ -201,15 +203,15 @@ async def test_a_guest_that_dies_at_every_start_is_backed_off_too() -> None:
         rig.cache()
         start = rig.host.start
 
-        async def dies(uid: str) -> None:
-            await start(uid)
+        async def dies(uid: str, *, paused: bool = False) -> None:
+            await start(uid, paused=paused)
             rig.host.end(uid, DomainState.CRASHED)
 
         rig.host.start = dies  # a guest that crashes at once
         uid = rig.put(a_bound_instance())["metadata"]["uid"]
         await asyncio.sleep(100)
         assert 5 <= rig.host.machine.domains[uid].starts <= 8
-        assert rig.status()[2] == "GuestStopped"
+        assert rig.status()[2] == "CrashLoopBackOff"
 
 
 @virtual_time
@@ -607,5 +609,5 @@ async def _life_with_a_loss(parts: dict[str, Any], end: str, number: int, after:
         assert second.status() == (RUNNING if end == "Running" else STOPPED)
         assert list(machine.domains) == [uid]
         assert machine.domains[uid].starts == (0 if end == "Stopped" else 1)
-        assert set(machine.volumes) - images <= set(names.volumes_of(uid))
+        assert set(machine.volumes) - images <= {name for name in machine.volumes if names.is_of(uid, name)}
         assert len(machine.reservations) == 1
