@@ -113,6 +113,24 @@ WANTS = {
             "firmware": "UEFI",
         },
     ),
+    "the TPM that its flavor gives": (
+        an_instance(),
+        [a_flavor(tpmVersion="2.0")],
+        {"required_traits": frozenset({"COMPUTE_SECURITY_TPM_2_0"})},
+    ),
+    "the TPM and the secure boot that its image needs": (
+        an_instance(),
+        [an_image(properties={"firmware": "UEFI", "secureBoot": "Required", "tpmVersion": "2.0"})],
+        {
+            "firmware": "UEFI",
+            "required_traits": frozenset({"COMPUTE_SECURITY_TPM_2_0", "COMPUTE_SECURITY_UEFI_SECURE_BOOT"}),
+        },
+    ),
+    "no secure boot where its image can do without": (
+        an_instance(),
+        [an_image(properties={"firmware": "UEFI", "secureBoot": "Optional"})],
+        {"firmware": "UEFI"},
+    ),
     "nothing of its namespace's labels where no aggregate looks at them": (
         an_instance(),
         [a_namespace(labels={"tier": "gold"}), a_host_aggregate()],
