@@ -1,7 +1,7 @@
 """What real libvirt and QEMU make of a guest's devices, limits and room to grow."""
 
 import resource
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -180,29 +180,49 @@ def locked_memory(pid: int) -> int:
 
 
 @pytest.fixture
-async def weightless(own_host: Host, guest: Guest) -> AsyncIterator[Subject]:
-    """A host of the test's own whose libvirt has cgroups, but none that weigh CPU time."""
+def controllers(request: pytest.FixtureRequest, own_host: Host) -> Iterator[Host]:
+    """A host of the test's own whose libvirt has the cgroup controllers that the test names, and no other."""
     own_host.stop_libvirtd()
-    own_host.run("sh", "-c", "mount -t tmpfs none /sys/fs/cgroup && mkdir /sys/fs/cgroup/memory")
-    if own_host.run("mount", "-t", "cgroup", "-o", "memory", "none", "/sys/fs/cgroup/memory", check=False).returncode:
-        pytest.skip("this machine has version 2 of cgroups, whose controllers come together")
+    own_host.run("mount", "-t", "tmpfs", "none", _CGROUPS)
+    for name in request.param:
+        own_host.run("mkdir", f"{_CGROUPS}/{name}")
+        if own_host.run("mount", "-t", "cgroup", "-o", name, "none", f"{_CGROUPS}/{name}", check=False).returncode:
+            pytest.skip("this machine has version 2 of cgroups, whose controllers come together")
     settings = own_host.path("/etc/libvirt/qemu.conf")
-    kept = [
-        line for line in settings.read_text().splitlines(keepends=True) if not line.startswith("cgroup_controllers")
-    ]
-    settings.write_text("".join(kept))
+    lines = settings.read_text().splitlines(keepends=True)
+    settings.write_text("".join(line for line in lines if not line.startswith("cgroup_controllers")))
     own_host.start_libvirtd()
-    subject = Subject(LibvirtHost(own_host.libvirt_uri), boot_disk=guest.boot_sector.read_bytes())
+    yield own_host
+    for name in request.param:
+        # The machine's, not only the host's; there for good where another host has guests in it.
+        own_host.run("rmdir", f"{_CGROUPS}/{name}/machine", check=False)
+
+
+_CGROUPS = "/sys/fs/cgroup"
+
+
+@pytest.fixture
+async def controlled(controllers: Host, guest: Guest) -> AsyncIterator[Subject]:
+    """That host, connected, and left without guests."""
+    subject = Subject(LibvirtHost(controllers.libvirt_uri), boot_disk=guest.boot_sector.read_bytes())
     await subject.connect()
     yield subject
     await subject.clear()
     await subject.host.close()
-    # The machine's, not only the host's; there for good where another host has guests in it.
-    own_host.run("rmdir", "/sys/fs/cgroup/memory/machine", check=False)
 
 
-async def test_a_host_that_cannot_weigh_guests_starts_them_all_the_same(weightless: Subject, own_host: Host) -> None:
-    guest = await weightless.guest()
+@pytest.mark.parametrize("controllers", [["memory"]], indirect=True)
+async def test_a_host_that_cannot_weigh_guests_starts_them_all_the_same(controlled: Subject, controllers: Host) -> None:
+    guest = await controlled.guest()
     assert "<shares>" in domain_xml(guest)
-    domain = await booted(weightless, own_host, guest)
+    domain = await booted(controlled, controllers, guest)
     assert domain.find("./cputune/shares") is None
+
+
+@pytest.mark.parametrize("controllers", [["cpu"]], indirect=True)
+async def test_weight_and_limit_of_cpus_hold_on_the_host(controlled: Subject, controllers: Host) -> None:
+    guest = replace(await controlled.guest(), cpu_shares=200, cpu_limit=500)
+    await booted(controlled, controllers, guest)
+    told = controllers.run("virsh", "schedinfo", guest.owner.uid).stdout
+    numbers = dict(line.replace(" ", "").split(":") for line in told.splitlines() if line.count(":") == 1)
+    assert (numbers["cpu_shares"], numbers["vcpu_period"], numbers["vcpu_quota"]) == ("200", "100000", "50000")
