@@ -107,6 +107,15 @@ class FakeClient:
 
         return await self._ask("patch", patched)
 
+    async def delete(self, resource: Resource, name: str, namespace: str = "", *, uid: str = "") -> None:
+        def deleted() -> Object:
+            stored = self._api.find(resource, Key(namespace, name))
+            if uid not in ("", stored["metadata"]["uid"]):
+                raise Conflict(409, "Conflict", f"{key_of(stored)} has another uid")
+            return self._api.stored.pop((resource.plural, key_of(stored)))
+
+        await self._ask("delete", deleted)
+
     async def _ask(self, verb: str, effect: Callable[[], Object]) -> Object:
         trouble = self._trouble(verb) or Trouble()
 
