@@ -63,7 +63,11 @@ class Agent:
         told = self.told = {}
 
         def delivered(resource: Resource, obj: Object | None, last: Object) -> None:
-            told[resource.plural, last["metadata"]["uid"]] = obj
+            which = resource.plural, last["metadata"]["uid"]
+            known = told.get(which)
+            # What answers one's own write may come after the watch has told something newer.
+            if known is None or _version(known) <= _version(last):
+                told[which] = obj
 
         client = self.client = SoakClient(
             self.around.api,
@@ -85,3 +89,7 @@ class Agent:
     def kill(self) -> None:
         """SIGKILL."""
         self.process.kill()
+
+
+def _version(obj: Object) -> int:
+    return int(obj["metadata"]["resourceVersion"])

@@ -58,7 +58,8 @@ class Call:
         return self.name not in LOOKS
 
     def __str__(self) -> str:
-        shown = ", ".join(str(value)[:60] for value in self.arguments.values() if isinstance(value, str | int | float))
+        parts = [getattr(value, "mac", value) for value in self.arguments.values()]
+        shown = ", ".join(str(part)[:60] for part in parts if isinstance(part, str | int | float))
         return f"{self.node}: {self.name}({shown})"
 
 
@@ -82,6 +83,7 @@ class SoakHost:
         self._node = node
         self._process = process
         self._witness = witness
+        self._on_lost: Callable[[str], None] = _nobody
         for name in CALLS:
             setattr(self, name, self._forwarded(name))
 
@@ -104,9 +106,16 @@ class SoakHost:
 
         self._process.check()
         await self.memory.connect(told, lost)
+        self._on_lost = lost
 
     async def close(self) -> None:
         await self.memory.close()
+
+    async def _give_up(self) -> None:
+        """As the real adapter does when libvirt hangs: the connection is closed, and said to be lost."""
+        lost, self._on_lost = self._on_lost, _nobody
+        await self.memory.close()
+        lost("libvirt hangs")
 
     def _forwarded(self, name: str) -> Callable[..., Any]:
         signature = _SIGNATURES[name]
@@ -152,10 +161,14 @@ class SoakHost:
                 raise HostUnreachable("libvirt went away")
             case HostFate.HANGS:
                 await asyncio.sleep(HANG_SECONDS)
-                self.memory.lose()
+                await self._give_up()
                 raise HostUnreachable(f"libvirt did not answer for {HANG_SECONDS:g} s")
             case HostFate.KILLED_AFTER:
                 self._process.kill()
                 await asyncio.sleep(0)
             case _:
                 pass
+
+
+def _nobody(_: str) -> None:
+    """Whom nobody has asked to be told."""

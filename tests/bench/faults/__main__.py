@@ -20,6 +20,8 @@ FAULTS = int(os.environ.get("FAULTS", "1000"))
 OPERATIONS = int(os.environ.get("OPERATIONS", str(10 * FAULTS)))
 SEED = int(os.environ.get("SEED", "1"))
 FAULTS_A_SOAK = 25
+WIDTH = 1000
+"""Characters of a finding that are shown."""
 
 
 def main() -> int:
@@ -33,8 +35,8 @@ def main() -> int:
         operations += ledger.operations
         wrong += Counter(finding.wrong for finding in ledger.findings)
         _tell(seed, ledger)
-    for kind, count in sorted(faults.items()):
-        print(f"{count:6} {kind}")
+    for counted in (operations, faults):
+        print("\n".join(f"{count:6} {kind}" for kind, count in sorted(counted.items())))
     figures = {"seed": SEED, "soaks": soaks, "seconds": time.monotonic() - began}
     result(
         "faults_simulated",
@@ -48,7 +50,7 @@ def main() -> int:
 def _tell(seed: int, ledger: Ledger) -> None:
     print(f"seed {seed}: {ledger.operations.total()} operations, {ledger.faults.total()} faults", flush=True)
     for finding in ledger.findings:
-        print(f"  {finding}", flush=True)
+        print(f"  {str(finding)[:WIDTH]}", flush=True)
     about = os.environ.get("TRACE")
     if about is not None:
         print("\n".join(ledger.about(about)))

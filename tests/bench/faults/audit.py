@@ -126,6 +126,9 @@ class Auditor(Witness):
         instance = told(agent, uid)
         if instance is None or "deletionTimestamp" in instance["metadata"]:
             return False
+        domain = agent.machine.domains.get(uid)
+        if domain is not None and domain.saved is not None:
+            return True  # to be shut down it must run
         power_state = _spec(instance).get("powerState", "Running")
         return power_state != "Stopped" or bool(_unfinished(agent, uid, RESTARTING))
 

@@ -118,12 +118,14 @@ class Chaos:
                 self._befall(kind)
 
     def heal(self) -> None:
-        """Cure all that lasts, and let nothing more happen."""
+        """Cure all that lasts, and let nothing more happen. What was under way may yet fail: do it again."""
         self._armed.clear()
         for timer, cure in list(self._cures.values()):
             timer.cancel()
             cure()
         self._cures.clear()
+        for agent in self.world.agents.values():
+            self._recover(agent)
 
     # What agents' clients and hosts ask
 
@@ -133,9 +135,9 @@ class Chaos:
         if not isinstance(fate, HostFate):
             return None
         self._fired(fate.value, process, str(call))
-        if fate in (HostFate.LOST_BEFORE, HostFate.LOST_AFTER, HostFate.HANGS):
+        if fate in (HostFate.LOST_BEFORE, HostFate.LOST_AFTER):
             agent = self.world.agents[call.node]
-            self._later(self.rng.uniform(0.5, 60) + 30 * (fate is HostFate.HANGS), lambda: self._recover(agent))
+            self._later(self.rng.uniform(0.5, 60), lambda: self._recover(agent))
         return fate
 
     def api_fate(self, process: Process, verb: str, resource: Resource) -> Fate | None:

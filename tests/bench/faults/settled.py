@@ -16,8 +16,6 @@ from tests.bench.faults.world import World
 
 Problem = tuple[Wrong, str]
 
-LEFT_OFF = {"GuestStopped", "GuestCrashed", "GuestEnded"}
-
 
 def problems(world: World) -> list[Problem]:
     """All that is wrong now."""
@@ -47,14 +45,22 @@ def _why_unsettled(world: World, instance: Object) -> str:
     phase, is_, power_state = status.get("phase"), _state(domain), spec.get("powerState", "Running")
     if status.get("rescue"):
         power_state = "Rescued" if power_state == "Running" else power_state
-    if phase == "Stopped" and power_state in ("Running", "Rescued") and spec["restartPolicy"] != "Always":
-        return "" if is_ == "Stopped" else f"is {is_} though left off"
+    if (phase, is_) == ("Stopped", "Stopped") and _may_be_off(instance, power_state, ready):
+        return ""
     if ready.get("status") != "True":
         return "is not ready"
     wanted = "Running" if power_state == "Rescued" else power_state
     if (phase, is_) != (power_state, wanted):
         return f"should be {power_state}, its domain is {is_}, its phase {phase}"
     return ""
+
+
+def _may_be_off(instance: Object, power_state: str, ready: Object) -> bool:
+    """Whether a guest that should not be off has a reason to be: its policy, or that it was off before."""
+    if power_state == "Suspended":
+        return bool(ready.get("reason") == "NothingToSuspend")
+    policy, reason = instance["spec"]["restartPolicy"], ready.get("reason")
+    return (policy, reason) in (("OnFailure", "Completed"), ("Never", "Completed"), ("Never", "Failed"))
 
 
 def _loss(world: World, instance: Object) -> str:
@@ -75,9 +81,12 @@ def _leftovers(world: World) -> Iterator[Problem]:
         for uid, what in _belongings(machine):
             if uid not in owned and uid not in reported:
                 yield Wrong.ORPHANED, f"{node}: {what} of {uid}, which has no Instance there and is not reported"
-        addresses = {mac for uid in owned for mac in _macs(instances[uid])}
-        known = addresses | {
-            link.mac for uid, domain in machine.domains.items() if uid in reported for link in domain.defined.links
+        # A guest that is off keeps the cards that its domain has until it is defined anew.
+        known = {mac for uid in owned for mac in _macs(instances[uid])} | {
+            link.mac
+            for uid, domain in machine.domains.items()
+            if uid in reported | owned
+            for link in domain.defined.links
         }
         for mac in sorted(machine.reservations):
             if mac not in known:

@@ -124,6 +124,7 @@ class _Course:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + LONGEST_SETTLING
         while left := problems(self._world):
+            self._chaos.heal()
             self._world.keep_running()
             if loop.time() > deadline:
                 break
