@@ -1,40 +1,37 @@
-"""A node's InstanceActions between an API server and a host in memory, in a process that can be killed at any call.
-
-The Instances' looks are a stand-in for `hypernova_agent.reconcile`: one that gives a guest the power-on that an action
-asks for, and nothing else.
-"""
+"""A node's Instances and their actions between an API server and a host in memory, in an agent that can be killed."""
 
 import asyncio
+import copy
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any, cast
 
 from hypernova_agent import names
-from hypernova_agent.actions.actions import INSTANCES, NodeActions
+from hypernova_agent.actions.actions import NodeActions
 from hypernova_agent.actions.board import ACTIONS, Board
-from hypernova_agent.ask import NOTHING, Ask
-from hypernova_agent.host import Definition, Domain, DomainState, Host, HostUnreachable
+from hypernova_agent.host import Host
 from hypernova_agent.images.download import new_session
 from hypernova_agent.images.store import ImageStore
 from hypernova_agent.metrics import AgentMetrics
-from hypernova_agent.outcome import Outcome, Settled
+from hypernova_agent.reconcile import Reconciler
+from hypernova_agent.telling import INSTANCES
 from hypernova_agent.view import View
 from hypernova_api.action import FINISHED, ActionPhase
 from hypernova_kube.backoff import Backoff
 from hypernova_kube.client import Client
-from hypernova_kube.errors import Conflict, NotFound, Unreachable
 from hypernova_kube.events import EventRecorder
 from hypernova_kube.queue import WorkQueue
 from hypernova_kube.reflector import compare
 from hypernova_kube.resources import Key, Object, Resource, key_of
 from support.builders import an_action
 from support.fake_api import FakeApi, Trouble
-from support.guests import GIB, NODE, OWNER, a_bound_image, a_bound_instance
+from support.guests import GIB, NODE, a_bound_image, a_bound_instance
 from support.machine import Machine, MemoryDomain, MemoryVolume
 from support.memory_host import MemoryHost
-from support.reconciling import Recorder, SteadyBackoff
+from support.reconciling import PROFILE, Recorder, SteadyBackoff
 
 EPOCH = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 INSTANCE = Key("shop", "web-1")
@@ -51,13 +48,23 @@ class Api(FakeApi):
     def __init__(self) -> None:
         super().__init__()
         self.watcher: Callable[[Resource, Key, Object | None], None] = lambda resource, key, obj: None
+        self.writes: Counter[str] = Counter()
+        """By the plural of what was written."""
         self.news = asyncio.Event()
 
     def put(self, resource: Resource, obj: Object) -> Object:
         stored = super().put(resource, obj)
+        self.writes[resource.plural] += 1
         self.news.set()
         self.watcher(resource, key_of(stored), self.find(resource, key_of(stored)))
         return stored
+
+    def twin(self) -> "Api":
+        """Another with the same objects, that nobody watches."""
+        twin = Api()
+        twin.stored = copy.deepcopy(self.stored)
+        twin._versions = count(1 + max(int(obj["metadata"]["resourceVersion"]) for obj in self.stored.values()))
+        return twin
 
     def remove(self, resource: Resource, key: Key) -> None:
         del self.stored[resource.plural, key]
@@ -65,23 +72,23 @@ class Api(FakeApi):
 
 
 class World:
-    """What outlives an agent: the API server and the machine with one guest that runs."""
+    """What outlives an agent: the API server, and the machine with one guest."""
 
-    def __init__(self, **manners: Any) -> None:
+    def __init__(self, **spec: Any) -> None:
+        """A guest that is bound, and not built."""
         self.api = Api()
-        self.machine = Machine(**manners)
-        obj = self.api.put(INSTANCES, a_bound_instance())
-        self.uid: str = obj["metadata"]["uid"]
-        owner = replace(OWNER, uid=self.uid)
-        defined = Definition(volumes=(names.root_disk(self.uid),))
-        self.machine.domains[self.uid] = MemoryDomain(
-            owner, "", defined, names.console_log(self.uid), state=DomainState.RUNNING, running=defined
-        )
-        self.machine.volumes[names.root_disk(self.uid)] = MemoryVolume(b"disk" * 100, capacity=GIB)
-        self.machine.volumes[names.console_log(self.uid)] = MemoryVolume(b"log in: ")
-        self.machine.volumes[names.image(CACHED.sha256)] = MemoryVolume(b"image")
-        marker = f'{{"format": "qcow2", "virtualSize": {GIB}}}'.encode()
-        self.machine.volumes[names.image_marker(CACHED.sha256)] = MemoryVolume(marker)
+        self.machine = Machine(has_agent=True, obedient=True)
+        self.uid: str = self.api.put(INSTANCES, a_bound_instance(**spec))["metadata"]["uid"]
+        for image in (a_bound_image(), CACHED):
+            self.machine.volumes[names.image(image.sha256)] = MemoryVolume(b"image")
+            marker = f'{{"format": "qcow2", "virtualSize": {GIB}}}'.encode()
+            self.machine.volumes[names.image_marker(image.sha256)] = MemoryVolume(marker)
+
+    def twin(self) -> "World":
+        """Another that is the same, and goes its own way."""
+        twin = World()
+        twin.uid, twin.machine, twin.api = self.uid, copy.deepcopy(self.machine), self.api.twin()
+        return twin
 
     @property
     def guest(self) -> MemoryDomain:
@@ -134,8 +141,9 @@ class World:
                 await self.api.news.wait()
 
     @property
-    def writes(self) -> int:
-        return self.api.requests.count("patch")
+    def starts(self) -> int:
+        """Power-ons since the first."""
+        return self.guest.starts - 1
 
 
 class Agent:
@@ -145,12 +153,8 @@ class Agent:
         """An agent that is killed at its call of that number (from 0), to API server or host, or just after it."""
         self.world = world
         self.calls: list[str] = []
-        self.forgotten: list[str] = []
         self.events = Recorder()
         self.metrics = AgentMetrics()
-        self.outcome: Outcome | None = None
-        """What looks make of the guest instead of what it is."""
-
         self._killed_at, self._after = killed_at, after
         self.host = MemoryHost(world.machine)
         self._objects: dict[str, dict[Key, Object]] = {INSTANCES.plural: {}, ACTIONS.plural: {}}
@@ -167,13 +171,28 @@ class Agent:
             cast("EventRecorder", self.events),
             self.metrics,
             wake=self.wake,
-            forget=lambda key, uid: self.forgotten.append(uid),
+            forget=lambda key, uid: self.reconciler.forget(key, uid),
             retries=SteadyBackoff(base=1.0, cap=60.0),
             clock=loop.time,
             wall_clock=lambda: EPOCH + timedelta(seconds=loop.time()),
         )
-        self._client = client
-        self._looks: WorkQueue[Key] = WorkQueue(self._look, workers=2, backoff=Backoff(), name="instances")
+        self.reconciler = Reconciler(
+            client,
+            self.host,
+            self.store,
+            self._view,
+            cast("EventRecorder", self.events),
+            self.metrics,
+            node=NODE,
+            wake=self.wake,
+            actions=self.actions,
+            retries=SteadyBackoff(base=2.0, cap=300.0),
+            clock=loop.time,
+            wall_clock=lambda: EPOCH + timedelta(seconds=loop.time()),
+        )
+        self._looks: WorkQueue[Key] = WorkQueue(
+            self.reconciler.reconcile, workers=2, backoff=Backoff(), name="instances"
+        )
         self._failing: WorkQueue[Key] = WorkQueue(self.actions.fail, workers=1, backoff=Backoff(), name="actions")
 
     async def run(self) -> None:
@@ -189,8 +208,9 @@ class Agent:
             group.create_task(self._failing.run())
 
     async def reconnect(self) -> None:
-        await self.host.connect(self._domain_event, lambda why: self.actions.disconnected())
+        await self.host.connect(self._domain_event, lambda why: self._lost())
         await self.store.clean()
+        self.reconciler.connected(PROFILE, await self.host.domains())
         self.wake(INSTANCE)
 
     def wake(self, key: Key) -> None:
@@ -212,38 +232,16 @@ class Agent:
                 self.wake(INSTANCE)
             else:
                 self._view.changed(change)
+                if change.new is None and change.old is not None:
+                    self.reconciler.gone(key, change.old["metadata"]["uid"])
                 for action in self.actions.of(change):
                     if self.actions.bereft(action):
                         self._failing.add(action)
                 self.wake(key)
 
-    async def _look(self, key: Key) -> float | None:
-        instance = self._view.instance(key)
-        if instance is None or instance.metadata.deletion_timestamp is not None:
-            return None
-        try:
-            domain = await self.host.domain(instance.metadata.uid)
-            ask = await self.actions.begin(instance, domain)
-            if ask is None:
-                return 0.0
-            if ask != NOTHING:
-                domain = await self._power_on(instance.metadata.uid, ask, instance.spec.power_state == "Running")
-            await self.actions.settle(instance, ask, self.outcome or Settled(domain), domain)
-        except (Conflict, NotFound):
-            return 0.0
-        except (Unreachable, HostUnreachable):
-            return 5.0
-        return None
-
-    async def _power_on(self, uid: str, ask: Ask, on: bool) -> Domain | None:
-        guest = self.world.guest
-        if self.outcome is None:
-            if (guest.running or guest.defined).boot != ask.boot:
-                await self.host.destroy(uid)
-                guest.defined = replace(guest.defined, boot=ask.boot)
-            if on:
-                await self.host.start(uid)
-        return await self.host.domain(uid)
+    def _lost(self) -> None:
+        self.reconciler.disconnected()
+        self.actions.disconnected()
 
     def _domain_event(self, uid: str) -> None:
         if (key := self._view.key_of_uid(uid)) is not None:
@@ -293,3 +291,16 @@ async def an_agent(
                 running.result()
             await agent.actions.close()
             await agent.host.close()
+
+
+async def a_world(**spec: Any) -> World:
+    """One whose guest runs, or does what else its Instance says."""
+    world = World(**spec)
+    async with an_agent(world):
+        async with asyncio.timeout(1000):
+            while "launchedAt" not in world.instance()["status"]:
+                world.api.news.clear()
+                await world.api.news.wait()
+        await asyncio.sleep(10)
+    world.api.writes.clear()
+    return world

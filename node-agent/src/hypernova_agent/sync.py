@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 
-from hypernova_agent.guest_config import HostProfile
+from hypernova_agent.actions.watch import ActionWatch
+from hypernova_agent.guest_config import profile_of
 from hypernova_agent.host import Host, HostFacts, HostFault, HostUnreachable
 from hypernova_agent.hypervisor_status import domain_type_of
 from hypernova_agent.images.store import ImageStore
@@ -70,8 +71,27 @@ class Sync:
             client, HYPERVISORS, self._hypervisor_changed, field_selector=f"metadata.name={node}"
         )
         self._view = View(self._instances.objects)
+        self._action_watch = ActionWatch(
+            client,
+            host,
+            store,
+            self._view,
+            self._events,
+            metrics,
+            node=node,
+            wake=self._wake,
+            forget=lambda key, uid: self._reconciler.forget(key, uid),
+        )
         self._reconciler = Reconciler(
-            client, host, store, self._view, self._events, metrics, node=node, wake=self._wake
+            client,
+            host,
+            store,
+            self._view,
+            self._events,
+            metrics,
+            node=node,
+            wake=self._wake,
+            actions=self._action_watch.actions,
         )
         self._registration = Registration(
             client,
@@ -100,6 +120,7 @@ class Sync:
             self._heartbeat.run(),
             self._events.run(),
             self._instances.run(),
+            self._action_watch.run(),
             self._hypervisors.run(),
             self._queue.run(),
             self._registrations.run(),
@@ -149,7 +170,7 @@ class Sync:
         await self._store.clean()
         domains = await self._host.domains()
         facts = await self._host.facts()
-        profile = HostProfile(domain_type_of(facts, self._settings.domain_type), facts.architecture, facts.disk)
+        profile = profile_of(facts, domain_type_of(facts, self._settings.domain_type))
         self._reconciler.connected(profile, domains)
         self._connected = True
         self._metrics.connected.set(1)
@@ -163,6 +184,7 @@ class Sync:
         self._connected = False
         self._metrics.connected.set(0)
         self._reconciler.disconnected()
+        self._action_watch.actions.disconnected()
         self._registration.fails(fault)
         self._registrations.add(_OWN)
 
@@ -206,6 +228,7 @@ class Sync:
 
     def _instance_changed(self, change: Change) -> None:
         news = self._view.changed(change)
+        self._action_watch.instance_changed(change)
         if change.new is not None:
             if news:
                 self._wake(change.key)

@@ -41,6 +41,7 @@ log = get_logger(__name__)
 INSTANCES = Resource.of(Instance)
 
 _DELETED = Failed("InstanceDeleted", "the Instance was deleted before the action was done")
+_ENDED = "the guest ended by itself again; it is started after a while"
 _RESET = Failed("Reset", "an administrator has reset the Instance while the action ran")
 
 
@@ -140,6 +141,8 @@ class NodeActions:
             match result:
                 case outcome.Settled() if level.reached(ask, domain):
                     await self._end(action, Done())
+                case outcome.Ended():
+                    await self._tell(action, report.hindered(action, "GuestStopped", _ENDED, self._wall_clock()))
                 case outcome.Failed(reason=reason, message=message):
                     await self._tell(action, report.hindered(action, reason, message, self._wall_clock()))
 
@@ -232,8 +235,7 @@ class NodeActions:
     async def _fetched(self, instance: Instance, action: InstanceAction, run: Run, image: BoundImage) -> bool:
         """Whether the image has come, or has failed to; nothing of the Instance is touched before."""
         if run.task is None:
-            limit = level.largest_disk(action, instance) or (await self._host.space()).capacity
-            self._launch(action, run, self._fetch(image, limit))
+            self._launch(action, run, self._fetch(image, level.largest_disk(action, instance)))
         elif run.busy:
             progress = self._store.progress(image.sha256)
             if progress is not None and progress.total:
@@ -245,7 +247,7 @@ class NodeActions:
 
     async def _fetch(self, image: BoundImage, limit: int) -> Result | None:
         try:
-            await self._store.ensure(image, limit)
+            await self._store.ensure(image, limit or (await self._host.space()).capacity)
         except ImageError as error:
             return Failed(error.reason, str(error))
         except HostError as error:
