@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from hypernova_api.meta import HYPERVISOR_LABEL
 from hypernova_kube.backoff import Backoff
 from hypernova_kube.client import Client
 from hypernova_kube.credentials import LogIn
@@ -24,10 +23,12 @@ from hypernova_operator.cache.records import Instance
 from hypernova_operator.cache.reflected import reflected
 from hypernova_operator.cache.sweep import Sweeper
 from hypernova_operator.controllers.actions.actions import Actions
+from hypernova_operator.controllers.adoption import Adopter
 from hypernova_operator.controllers.amending import Amender
 from hypernova_operator.controllers.binding import Binder
 from hypernova_operator.controllers.drift import Drift
 from hypernova_operator.controllers.ledger import Ledger
+from hypernova_operator.controllers.lost import LostHosts
 from hypernova_operator.controllers.nonsense import Nonsense
 from hypernova_operator.controllers.placed import Placed
 from hypernova_operator.controllers.statuses.followed import Statuses
@@ -52,6 +53,10 @@ SILENT_SECONDS = 300.0
 """The API server sends a bookmark every minute; a reflector that hears nothing for so long is stuck."""
 
 
+ADOPTION_SECONDS = 5.0
+"""How long an Instance that was made anew for a domain gets to be bound to it, before it is told what it waits for."""
+
+
 class _Stopped(Exception):
     """The frame ended as it was told to."""
 
@@ -72,8 +77,8 @@ class Operator:
             client,
             LEASES,
             self._liveness.on_change,
+            # With the leader's own among them, we hear whether we can hear.
             namespace=settings.namespace,
-            label_selector=f"{HYPERVISOR_LABEL}=true",
         )
         self._waiting = Waiting()
         self._ledger = Ledger(self.cache, self._wake_for_room)
@@ -100,6 +105,8 @@ class Operator:
         is_leader = self._elector.is_leader
         self._statuses = Statuses(client, self.cache, self._ledger, placed, is_leader)
         self._nonsense = Nonsense(self.cache, self._recorder, is_leader)
+        self._adopter = Adopter(client, self.cache, self._ledger, writes, self._recorder, metrics)
+        self._lost = LostHosts(client, self.cache, placed, self._liveness, writes, metrics)
         self._drift = Drift(client, self.cache, self._ledger.table, placed, self._recorder, is_leader)
         self._actions = Actions(client, self.cache, self._ledger.table, self._recorder, metrics, is_leader)
         self.cache.instances.store.subscribe(self._on_instance)
@@ -165,6 +172,8 @@ class Operator:
             group.create_task(self._drift.run(), name="drift")
             group.create_task(self._actions.run(), name="actions")
             group.create_task(self._amender.run(), name="amendments")
+            group.create_task(self._adopter.run(), name="orphans")
+            group.create_task(self._lost.run(), name="lost hosts")
             await self._queue.run()
 
     async def _tell(self) -> None:
@@ -198,7 +207,7 @@ class Operator:
 
     def _on_instance(self, key: Key, old: Instance | None, new: Instance | None) -> None:
         if new is None or not new.node:
-            self._wake(key)
+            self._wake(key, ADOPTION_SECONDS if new is not None and new.adopt else 0.0)
         if old is None or new is None or old.node != new.node:
             self._wake_for_named("Instance", key, old, new)
 
@@ -211,7 +220,7 @@ class Operator:
             self._wake(waiting)
         self._amender.wake_for_room()
 
-    def _wake(self, key: Key) -> None:
+    def _wake(self, key: Key, after: float = 0.0) -> None:
         # A standby queues nothing: when it comes to lead, it looks at all that are not bound then.
         if self._elector.is_leader():
-            self._queue.add(key)
+            self._queue.add(key, after)

@@ -105,6 +105,13 @@ class Binder:
 
     def _decide(self, instance: Instance) -> Decision | Unmet:
         """Decide and claim. Nothing is awaited here: no other decision can come between."""
+        if instance.adopt:
+            uid, _, node = instance.adopt.partition("@")
+            message = (
+                f"it was made anew for domain {uid} on node {node}, and is bound when that is adopted; if it is not, "
+                "delete the Instance"
+            )
+            return Unmet("AwaitingAdoption", message, frozenset())
         started = self._clock()
         table = self._ledger.table
         resolved = resolve(instance, self._cache, self._ledger.host_of)

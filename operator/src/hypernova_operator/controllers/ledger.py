@@ -10,7 +10,7 @@ from hypernova_api.network import DEFAULT_NETWORK
 from hypernova_kube.resources import Key
 from hypernova_operator.addresses import Addresses, Assignment, Assignments
 from hypernova_operator.cache import Cache
-from hypernova_operator.cache.records import Amount, AvailabilityZone, HostAggregate, Instance, Resize
+from hypernova_operator.cache.records import Amount, AvailabilityZone, HostAggregate, Hypervisor, Instance, Resize
 from hypernova_operator.controllers.quotas import Charge, Quotas
 from hypernova_operator.scheduler import NO_LIMIT, NOTHING, Claim, Host, HostTable, Placement, Request, Reserve
 from hypernova_operator.scheduler.headroom import InAggregate, InZone
@@ -22,8 +22,10 @@ class Ledger:
 
     A bound Instance claims its host until its object is gone, whatever its guest does; so does one that is being
     deleted. While a resize is under way it claims enough for either flavor. One that is about to be bound claims from
-    the decision on: `assume`. News of an Instance that doesn't say it is bound leaves its claim alone, as it may be
-    older than the bind. News of one that is bound says what it claims: a write of ours that comes later is refused.
+    the decision on: `assume`. A domain without an Instance claims what that had.
+
+    News of an Instance that doesn't say it is bound leaves its claim alone, as it may be older than the bind. News of
+    one that is bound says what it claims: if a write of ours was to say more, that write is refused.
     """
 
     def __init__(self, cache: Cache, on_room: Callable[[], None]) -> None:
@@ -31,10 +33,12 @@ class Ledger:
         self.addresses = Addresses()
         self.quotas = Quotas(cache)
         self._on_room = on_room
+        self._hypervisors = cache.hypervisors.store
         cache.hosts.subscribe(self._on_host)
         cache.instances.store.subscribe(self._on_instance)
         cache.aggregates.store.subscribe(self._on_aggregate)
         cache.zones.store.subscribe(self._on_zone)
+        cache.hypervisors.store.subscribe(self._on_hypervisor)
         # What these say may open quotas or hosts to somebody who waits.
         cache.quotas.store.subscribe(self._on_terms)
         cache.namespaces.store.subscribe(self._on_terms)
@@ -72,10 +76,7 @@ class Ledger:
         self.table.claim(instance.uid, claim)
         if wants := _wants(instance):
             self.quotas.charge(instance.uid, charge_of(instance, *wants))
-        assignments = tuple(
-            Assignment(IPv4Address(each.ip), each.mac) for each in instance.addresses if each.network == DEFAULT_NETWORK
-        )
-        freed = self.addresses.hold(instance.uid, assignments)
+        freed = self.addresses.hold(instance.uid, _assignments(instance))
         if freed or (before is not None and _less(before, claim)):
             self._on_room()
 
@@ -89,6 +90,15 @@ class Ledger:
         """Where an Instance is, or is about to be; empty if nowhere."""
         claim = self.table.claim_of(instance.uid)
         return claim.host if claim else ""
+
+    def taken_from_orphan(self, node: str, uid: str) -> str:
+        """An address that a domain without an Instance had, and that somebody else has; empty if there is none."""
+        hypervisor = self._hypervisors.get(Key("", node))
+        for orphan in hypervisor.orphans if hypervisor is not None else ():
+            if orphan.uid == uid and orphan.instance is not None:
+                taken = self.addresses.taken(_assignments(orphan.instance), but_by=_orphan(node, uid))
+                return str(taken[0]) if taken else ""
+        return ""
 
     def _on_host(self, name: str, _old: Host | None, new: Host | None) -> None:
         if new is None:
@@ -109,6 +119,16 @@ class Ledger:
         else:
             self.table.reserves.pop(whose, None)
         self._on_room()
+
+    def _on_hypervisor(self, key: Key, old: Hypervisor | None, new: Hypervisor | None) -> None:
+        before = {orphan.uid for orphan in old.orphans} if old is not None else set()
+        after = {orphan.uid: orphan for orphan in new.orphans} if new is not None else {}
+        for uid in before - after.keys():
+            self.release(_orphan(key.name, uid))
+        for uid, orphan in after.items():
+            if orphan.instance is not None:
+                self.table.claim(_orphan(key.name, uid), claim_of(orphan.instance))
+                self.addresses.hold(_orphan(key.name, uid), _assignments(orphan.instance))
 
     def _on_terms(self, _key: Key, _old: object, _new: object) -> None:
         self._on_room()
@@ -159,6 +179,17 @@ def charge_of(instance: Instance, *wants: Request) -> Charge:
     """
     amounts = (Amount(1, want.vcpus, want.memory, want.disk) for want in wants)
     return Charge(instance.key.namespace, instance.user, Amount(*map(max, zip(*amounts, strict=True))))
+
+
+def _assignments(instance: Instance) -> Assignments:
+    return tuple(
+        Assignment(IPv4Address(each.ip), each.mac) for each in instance.addresses if each.network == DEFAULT_NETWORK
+    )
+
+
+def _orphan(node: str, uid: str) -> str:
+    """By what name a domain without an Instance claims."""
+    return f"orphan {uid} on {node}"
 
 
 def _wants(instance: Instance) -> tuple[Request, ...]:

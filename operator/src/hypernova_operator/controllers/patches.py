@@ -16,7 +16,7 @@ from hypernova_kube.resources import Object
 from hypernova_operator import scheduler
 from hypernova_operator.addresses import Assignments
 from hypernova_operator.cache import allocations
-from hypernova_operator.cache.records import RESIZED, Instance
+from hypernova_operator.cache.records import AGENT_LOST, NODE_LOST, RESIZED, Instance
 from hypernova_operator.controllers import resizing
 from hypernova_operator.controllers.observed import Observed, merged
 from hypernova_operator.controllers.resolve import Resolved, Unmet
@@ -141,6 +141,47 @@ def with_cards(obj: Object, assignments: Assignments) -> Object:
     return _of_stored(obj) | {"status": {"addresses": [*have, *more]}}
 
 
+def lost(obj: Object, message: str, now: datetime) -> Object:
+    """To the status of an Instance on a lost host."""
+    phase = Phase.DELETING if obj["metadata"].get("deletionTimestamp") else Phase.UNKNOWN
+    said = _conditions(obj, now, READY, Observed(READY, "Unknown", NODE_LOST, message))
+    return _of_stored(obj) | {"status": {"phase": phase.value, "conditions": said}}
+
+
+def let_go(obj: Object) -> Object:
+    """Our finalizer taken off an Instance whose node is fenced."""
+    patch = _of_stored(obj)
+    patch["metadata"]["finalizers"] = [name for name in obj["metadata"].get("finalizers", []) if name != FINALIZER]
+    return patch
+
+
+def agent_lost(obj: Object, since: str, now: datetime) -> Object:
+    """To the status of a Hypervisor on a lost host."""
+    silent = f"its agent has not been heard of{f' since {since}' if since else ''}"
+    message = f"{silent}: see whether the node runs, and the agent on it; nothing new is placed here meanwhile"
+    said = _conditions(obj, now, READY, Observed(READY, "Unknown", AGENT_LOST, message))
+    return _of_stored(obj) | {"status": {"conditions": said}}
+
+
+def unbound(anew: Object) -> Object:
+    """An Instance as it is created: without what the API server gives it, and without status."""
+    metadata = {name: value for name, value in anew["metadata"].items() if name not in ("uid", "resourceVersion")}
+    return {name: value for name, value in anew.items() if name != "status"} | {"metadata": metadata}
+
+
+def adopted(obj: Object, status: Object, *, running: bool, now: datetime) -> Object:
+    """To the status of an Instance that was made anew: it is bound as its domain remembers."""
+    node = status["nodeName"]
+    phase = Phase.RUNNING if running else Phase.STOPPED
+    scheduled = Observed(
+        SCHEDULED, "True", "Adopted", f"adopted where its domain {status['domainUid']} is, on node {node}"
+    )
+    ready = Observed(READY, "Unknown", "Adopted", f"node {node} takes it over")
+    said = merged([], obj["metadata"]["generation"], now, scheduled, ready)
+    change = {"phase": phase.value, "conditions": [each.to_wire() for each in said]}
+    return _of_stored(obj) | {"status": status | change}
+
+
 def _in_force(status: Object) -> Object:
     """The flavor that was granted is the one that it may have."""
     resize = status["resize"]
@@ -161,7 +202,7 @@ def _of_stored(obj: Object) -> Object:
 
 def _conditions(obj: Object, now: datetime, type_: str, said: Observed | None) -> list[Object]:
     """The conditions that are stored, with this one in place of the one of its type; without any if it is None."""
-    before = [Condition.model_validate(each) for each in obj["status"].get("conditions", [])]
+    before = [Condition.model_validate(each) for each in obj.get("status", {}).get("conditions", [])]
     if said is None:
         after = [each for each in before if each.type != type_]
     else:

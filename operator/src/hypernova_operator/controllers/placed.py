@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -23,6 +23,10 @@ class Placed:
         self._by_node: dict[str, dict[Key, None]] = {}
         self._by_group: dict[Key, dict[Key, str]] = {}
         instances.subscribe(self._on_instance)
+
+    def nodes(self) -> Iterable[str]:
+        """The nodes that have any. Not to be kept."""
+        return self._by_node.keys()
 
     def on_node(self, node: str) -> list[Key]:
         """Those on a node."""

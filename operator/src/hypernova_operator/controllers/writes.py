@@ -51,6 +51,19 @@ class InstanceWrites:
         self._cache.instances.put(stored)
         return True
 
+    async def create(self, obj: Object) -> Object | None:
+        """Create an Instance; None if we don't lead any more.
+
+        Raises:
+            KubeError, TimeoutError: it may have been created or not; it may have been refused.
+        """
+        if not self.allowed():
+            return None
+        async with asyncio.timeout(WRITE_SECONDS):
+            stored = await self._client.create(INSTANCES, obj)
+        self._cache.instances.put(stored)
+        return stored
+
     def is_unsure(self, key: Key) -> bool:
         """Whether the last write may have happened or not."""
         return key in self._unsure

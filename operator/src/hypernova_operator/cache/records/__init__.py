@@ -23,6 +23,8 @@ from hypernova_operator.cache.records.catalog import (
     namespace,
 )
 from hypernova_operator.cache.records.hosts import (
+    ADOPT_ORPHAN,
+    AGENT_LOST,
     HostAggregate,
     Hypervisor,
     Node,
@@ -46,6 +48,8 @@ from hypernova_operator.cache.records.quota import Amount, ComputeQuota, Limits,
 
 __all__ = [
     "ADOPT",
+    "ADOPT_ORPHAN",
+    "AGENT_LOST",
     "DRIFT",
     "NODE_LOST",
     "NO_SCHEDULING",

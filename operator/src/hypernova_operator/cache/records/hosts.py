@@ -12,7 +12,7 @@ from hypernova_api import aggregate as aggregate_api
 from hypernova_api import conditions
 from hypernova_api import hypervisor as hypervisor_api
 from hypernova_api.cpuset import parse_cpuset
-from hypernova_api.hypervisor import HypervisorStatus, Passthrough
+from hypernova_api.hypervisor import ORPHAN_ANNOTATION, HypervisorStatus, Passthrough
 from hypernova_api.meta import GROUP, HYPERVISOR_LABEL, ObjectMeta
 from hypernova_api.overcommit import Overcommit
 from hypernova_api.quantity import Quantity
@@ -20,10 +20,20 @@ from hypernova_api.selectors import LabelSelector
 from hypernova_kube.resources import Key, Object
 from hypernova_operator.cache.facts import contradiction
 from hypernova_operator.cache.records.identity import identity
+from hypernova_operator.cache.records.orphan import Orphan, orphan
 from hypernova_operator.scheduler import NOTHING, Aggregate, Cell, Device, Isolation, Resources, Taint
 
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 """The taint of a cordoned Node."""
+
+OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
+"""The taint by which an administrator says that a Node is off for sure."""
+
+ADOPT_ORPHAN = "adopt"
+"""What ORPHAN_ANNOTATION says of an orphan that is to be adopted. (Removal is its agent's.)"""
+
+AGENT_LOST = "AgentLost"
+"""The reason of a Hypervisor's condition Ready that the operator writes in place of an agent that is silent."""
 
 _TAINTS_OF_PODS = {
     # A host is judged by its own agent's Lease, not by the kubelet's.
@@ -46,6 +56,8 @@ class Node:
     labels: Mapping[str, str]
     taints: tuple[Taint, ...]
     """Those that keep Instances away."""
+    fenced: bool
+    """Whether it is said to be off for sure."""
 
     @property
     def labelled(self) -> bool:
@@ -67,6 +79,8 @@ class Hypervisor:
     """Its own ratios."""
     trouble: str
     """Why it can't be used, in a few words; empty when it can."""
+    lost: bool = False
+    """Whether it says that its agent is lost."""
     sane: bool = True
     """Whether what its agent reports can be true."""
     allocatable: Resources = NOTHING
@@ -82,6 +96,10 @@ class Hypervisor:
     cells: tuple[Cell, ...] = ()
     devices: tuple[Device, ...] = ()
     """Those that a passthrough rule names."""
+    orphans: tuple[Orphan, ...] = ()
+    """Domains of ours without an Instance."""
+    adopt: frozenset[str] = frozenset()
+    """The UIDs of those that are to be adopted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +140,15 @@ def node(obj: Object) -> Node:
     # Kubernetes' controller puts this taint on a cordoned Node; until it has, the field says so.
     if spec.get("unschedulable"):
         taints.add(Taint(UNSCHEDULABLE, "", "NoSchedule"))
-    return Node(*identity(metadata), metadata.labels, tuple(sorted(taints)))
+    fenced = any(taint["key"] == OUT_OF_SERVICE for taint in spec.get("taints", ()))
+    return Node(*identity(metadata), metadata.labels, tuple(sorted(taints)), fenced)
 
 
 def hypervisor(obj: Object) -> Hypervisor:
     """Read a Hypervisor. A status that can't be read or can't be true makes a host that is not used."""
     metadata = ObjectMeta.model_validate(obj["metadata"])
     spec = hypervisor_api.HypervisorSpec.model_validate(obj.get("spec", {}))
+    lost = _is_lost(obj.get("status", {}))
     told = (spec.maintenance, spec.disabled.reason if spec.disabled else "", spec.overcommit)
     try:
         status = HypervisorStatus.model_validate(obj.get("status", {}))
@@ -137,13 +157,14 @@ def hypervisor(obj: Object) -> Hypervisor:
         fault = error.errors()[0]
         wrong = f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
     if wrong:
-        return Hypervisor(*identity(metadata), *told, f"reports impossible facts ({wrong})", sane=False)
+        return Hypervisor(*identity(metadata), *told, f"reports impossible facts ({wrong})", lost, sane=False)
     cells = tuple(sorted(map(_cell, status.cells), key=lambda cell: cell.id))
     there = {cpu for cell in cells for core in cell.cores for cpu in core}
     return Hypervisor(
         *identity(metadata),
         *told,
         trouble=_trouble(status),
+        lost=lost,
         allocatable=_resources(status.allocatable) if status.allocatable else NOTHING,
         architecture=status.cpu.architecture if status.cpu else "",
         domain_type=status.domain_type or "",
@@ -153,6 +174,12 @@ def hypervisor(obj: Object) -> Hypervisor:
         dedicated=parse_cpuset(spec.dedicated_cpus) & there,
         cells=cells,
         devices=tuple(_passed_through(status.devices, spec.passthrough)),
+        orphans=tuple(orphan(each, metadata.name) for each in status.orphans),
+        adopt=frozenset(
+            name.removeprefix(ORPHAN_ANNOTATION)
+            for name, value in metadata.annotations.items()
+            if name.startswith(ORPHAN_ANNOTATION) and value == ADOPT_ORPHAN
+        ),
     )
 
 
@@ -190,6 +217,10 @@ def _trouble(status: HypervisorStatus) -> str:
     if ready is None or status.allocatable is None:
         return "has not reported yet"
     return "" if ready.status == "True" else f"not ready, {ready.reason}"
+
+
+def _is_lost(status: Object) -> bool:
+    return any(each["type"] == "Ready" and each["reason"] == AGENT_LOST for each in status.get("conditions", ()))
 
 
 def _resources(amounts: hypervisor_api.Amounts) -> Resources:
