@@ -266,6 +266,7 @@ async def test_a_placed_instance_stays_and_shows_what_does_not_fit_any_more(clou
     await cloud.remove(aggregate)
     await drifted(cloud, "not in zone az1")
     await cloud.remove(a_flavor(flavor))
+    await drifted(cloud, f"its flavor {flavor} is gone")
     await cloud.remove(a_zone("az1"))
     await drifted(cloud, "its zone az1 is gone")
     await cloud.remove(a_group("web", cloud.namespace))
@@ -277,6 +278,7 @@ async def test_a_placed_instance_stays_and_shows_what_does_not_fit_any_more(clou
 
     await in_zone(cloud, "az1", host)
     await cloud.create(a_group("web", cloud.namespace))
+    await cloud.create(a_flavor(flavor, rootDisk="0"))
     await drifted(cloud, "")
 
 

@@ -74,7 +74,9 @@ CASES: dict[str, tuple[Object, list[Object], list[str]]] = {
     ),
     "its group is gone": (placed(scheduling={"group": "web"}), [*HOST], ["its group web is gone"]),
     "its group is there, and crowded": (placed(scheduling={"group": "web"}), [*HOST, a_group()], []),
-    "its flavor and image are gone": (placed(), [*HOST], []),
+    "its flavor is gone": (placed(flavor={"name": "m1.gone"}), [*HOST], ["its flavor m1.gone is gone"]),
+    "it is to have a flavor that is gone": (an_instance(flavor="m1.gone", status=placed()["status"]), [*HOST], []),
+    "its image is gone": (placed(), [*HOST], []),
     "its host lost a label": (placed(scheduling={"nodeSelector": {"disk": "ssd"}}), [*HOST], ["disk"]),
     "its host lost a trait": (placed(flavor={"traits": {"required": ["CUSTOM_A"]}}), [*HOST], ["CUSTOM_A"]),
     "its host is in no aggregate like it asked for": (
@@ -115,7 +117,7 @@ CASES: dict[str, tuple[Object, list[Object], list[str]]] = {
 def test_what_has_drifted(instance: Object, objects: list[Object], expected: list[str]) -> None:
     cache = Cache()
     ledger = Ledger(cache, lambda: None)
-    sees(cache, *objects, instance)
+    sees(cache, a_flavor(), *objects, instance)
     found = cache.instance(WEB)
     assert found is not None
     reasons = drift.reasons(found, cache, ledger.table)
@@ -188,7 +190,7 @@ class World:
         self.drift = drift.Drift(
             client, self.cache, ledger.table, where, self.events, lambda: self.leads, wall_clock=lambda: NOW
         )
-        sees(self.cache, *HOST, a_zone())
+        sees(self.cache, *HOST, a_flavor(), a_zone())
         instance["metadata"]["generation"] = 1
         self.cache.instances.put(self.api.put(INSTANCES, instance))
 
@@ -333,10 +335,15 @@ def test_who_is_concerned_is_looked_at_when_this_changes(
 
 
 @virtual_time
-async def test_a_flavor_that_is_deleted_is_nobodys_drift() -> None:
-    world = World(placed())
-    sees(world.cache, a_flavor())
-    async with world:
-        sees_gone(world.cache, a_flavor())
+async def test_a_flavor_that_is_deleted_is_told_to_those_who_have_it_and_taken_back() -> None:
+    async with World(placed()) as world:
+        sees(world.cache, a_flavor("other"))
+        sees_gone(world.cache, a_flavor("other"))
         await world.settle()
         assert world.api.requests == []
+        sees_gone(world.cache, a_flavor())
+        await world.settle()
+        assert world.conditions()["PlacementDrift"] == "True"
+        sees(world.cache, a_flavor())
+        await world.settle()
+        assert world.conditions()["PlacementDrift"] == "False"

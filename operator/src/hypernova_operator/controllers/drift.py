@@ -34,13 +34,15 @@ _TRIES = 5
 def reasons(instance: Instance, cache: Cache, hosts: HostTable) -> list[str]:
     """Why a bound Instance would not be placed where it is; empty if it would, or nobody can tell. Pure.
 
-    It is judged by the flavor and image it was bound with: what became of these objects is no drift. Neither is where
-    others are that it was to be with, or apart from.
+    It is judged by what flavor and image said when it got them. That its image is gone is no drift, as the guest has
+    long begun; neither is where others are that it was to be with, or apart from.
     """
     row = hosts.row(instance.node)
     if row is None or instance.want is None:
         return []
     gone = []
+    if instance.bound_flavor and cache.flavor(instance.bound_flavor) is None:
+        gone.append(f"its flavor {instance.bound_flavor} is gone")
     if instance.zone and cache.zone(instance.zone) is None:
         gone.append(f"its zone {instance.zone} is gone")
     if instance.group and cache.group(instance.group) is None:
@@ -106,6 +108,7 @@ class Drift:
         )
         cache.hosts.subscribe(self._on_host)
         cache.aggregates.store.subscribe(self._on_aggregate)
+        cache.flavors.store.subscribe(self._on_flavor)
         cache.zones.store.subscribe(self._on_zone)
         cache.groups.store.subscribe(self._on_group)
         cache.namespaces.store.subscribe(self._on_namespace)
@@ -160,6 +163,10 @@ class Drift:
         # Its hosts tell of all else; but whom it confines may be on any.
         if _isolation(old) != _isolation(new):
             self._look_at(lambda instance: True)
+
+    def _on_flavor(self, key: Key, old: object, new: object) -> None:
+        if old is None or new is None:
+            self._look_at(lambda instance: instance.bound_flavor == key.name)
 
     def _on_zone(self, key: Key, old: object, new: object) -> None:
         if old is None or new is None:
