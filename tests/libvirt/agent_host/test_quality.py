@@ -151,6 +151,21 @@ async def test_a_watchdog_and_a_panic_device_are_there(subject: Subject, host: H
     assert (watchdog.get("action"), panic.get("model")) == ("pause", "isa")
 
 
+async def test_a_windows_guest_gets_what_the_host_has_of_hyper_v(subject: Subject, host: Host) -> None:
+    abilities = (await subject.host.facts()).abilities
+    if "kvm" not in abilities:
+        pytest.skip("this machine has no KVM")
+    # A model that runs on every host: some, machines of a cloud themselves, cannot run what they say of their own.
+    config = replace(await subject.guest(), domain_type="kvm", cpu_model="kvm64", windows=True)
+    guest = replace(config, hyperv=abilities["kvm"].hyperv)
+    await subject.host.define(domain_xml(guest))
+    await subject.host.start(guest.owner.uid)
+    assert "spinlocks" in abilities["kvm"].hyperv
+    spinlocks = domain_of(host, guest.owner.uid).find("./features/hyperv/spinlocks")
+    assert spinlocks is not None
+    assert spinlocks.get("retries") == "8191"
+
+
 async def test_a_windows_guest_starts_under_emulation_too(subject: Subject, host: Host) -> None:
     guest = replace(await subject.guest(), windows=True)
     clock = (await booted(subject, host, guest)).find("./clock")

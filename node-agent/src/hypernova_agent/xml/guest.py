@@ -177,7 +177,8 @@ def _machine(guest: GuestConfig) -> list[Part]:
         Os(guest.architecture, guest.firmware, guest.secure_boot),
         Features(guest.domain_type, guest.memory, guest.hyperv),
         Cpu(guest.domain_type, guest.architecture, guest.cpu_model, guest.topology, numa),
-        Clock(guest.domain_type, guest.windows, hyperv=bool(guest.hyperv)),
+        # libvirt does not tell whether the host has Hyper-V's clock; its timers go by it.
+        Clock(guest.domain_type, guest.windows, hyperv="stimer" in guest.hyperv),
     ]
     return parts
 

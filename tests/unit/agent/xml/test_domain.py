@@ -136,6 +136,13 @@ def test_the_cache_of_translated_code_grows_with_an_emulated_guest_within_bounds
     assert root.findtext("./features/tcg/tb-cache[@unit='MiB']") == str(cache_mib)
 
 
+def test_there_is_no_clock_of_hyper_v_where_the_host_may_lack_it() -> None:
+    windows = replace(WINDOWS, hyperv=frozenset({"spinlocks", "vendor_id"}))
+    root = ElementTree.fromstring(domain_xml(windows))
+    assert root.find("./clock/timer[@name='hypervclock']") is None
+    assert [each.tag for each in root.findall("./features/hyperv/*")] == ["spinlocks"]
+
+
 @pytest.mark.parametrize(("vcpus", "queues"), [(1, "1"), (4, "4"), (32, "8")])
 def test_disks_have_a_queue_for_each_virtual_cpu_up_to_a_bound(vcpus: int, queues: str) -> None:
     root = ElementTree.fromstring(domain_xml(replace(WEB, vcpus=vcpus)))
