@@ -39,6 +39,9 @@ class Subject:
     boot_disk: bytes
     """A raw disk of a guest that writes BOOT_LINE to its serial port, needs 16 MiB, and minds no power button."""
 
+    disk_size: int = 2 * MIB
+    """Bytes that a guest sees of its disk."""
+
     pool: str = "hypernova"
     network: str = "hypernova-default"
     domain_type: Literal["kvm", "qemu"] = "qemu"
@@ -66,7 +69,7 @@ class Subject:
         """A guest whose disk is there, and whose domain isn't yet."""
         uid = str(uuid.uuid4())
         disk = self.name(f"{uid}.qcow2")
-        await self.host.create_overlay(disk, backing=await self.image(), backing_format="raw", capacity=2 * MIB)
+        await self.host.create_overlay(disk, backing=await self.image(), backing_format="raw", capacity=self.disk_size)
         return GuestConfig(
             owner=Owner(uid=uid, namespace=self.made, name="guest"),
             domain_type=self.domain_type,

@@ -7,6 +7,16 @@ from pathlib import Path
 from hack.lab import Host
 from support.host_contract import Subject
 
+WRITER = bytes.fromhex(
+    "31c0 8ed8 8ed0 bc007c"  # clear the segments, have a stack
+    "fb f4"  # sti; hlt: until the timer's next tick, 18 a second
+    "b80043 b280 be237c cd13"  # int 13h, extended write by the packet below
+    "72f3"  # failed: again
+    "83062b7c40 83162d7c00 ebe7"  # 64 sectors on
+    "1000 4000 007c 0000 0008000000000000"  # the packet: 64 sectors of what lies at 0:7c00, to sector 2048
+).ljust(510, b"\0") + bytes.fromhex("55aa")
+"""A boot sector that writes to its disk from its second MiB on, half a MiB a second, without end."""
+
 
 class BreakableHost:
     """A lab host of the test's own, and the agent's view of it."""
@@ -27,6 +37,31 @@ class BreakableHost:
 
     def qemus(self, uid: str) -> list[int]:
         return qemus(self.lab_host, uid)
+
+
+class FillableHost:
+    """A lab host whose pool is small, and the agent's view of it."""
+
+    SIZE = 64 << 20
+    """Bytes."""
+
+    def __init__(self, lab_host: Host, subject: Subject) -> None:
+        self.lab_host = lab_host
+        self.subject = subject
+        self._filler = f"{subject.host.pool_path}/filler"
+
+    @classmethod
+    def prepare(cls, lab_host: Host) -> None:
+        """Before anybody uses the pool."""
+        pool = "/var/lib/libvirt/hypernova"
+        lab_host.run("mkdir", "-p", pool)
+        lab_host.run("mount", "-t", "tmpfs", "-o", f"size={cls.SIZE}", "pool", pool)
+
+    def fill(self) -> None:
+        self.lab_host.run("dd", "if=/dev/zero", f"of={self._filler}", "bs=64K", check=False)
+
+    def empty(self) -> None:
+        self.lab_host.run("rm", self._filler)
 
 
 def qemus(host: Host, uid: str) -> list[int]:

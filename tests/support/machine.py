@@ -62,6 +62,9 @@ class MemoryDomain:
     transient: bool = False
     """Undefined while it ran: it goes when its guest ends."""
 
+    own_memory: int = 0
+    """Bytes of what runs that are not plugged in."""
+
     starts: int = 0
     """Times that it was powered on, from saved memory too."""
 

@@ -27,7 +27,8 @@ from hypernova_agent.host import (
     Space,
     Volume,
 )
-from hypernova_agent.xml.definition import parse_definition, parse_link
+from hypernova_agent.xml.definition import own_memory, parse_definition, parse_link
+from hypernova_agent.xml.devices.memory import BLOCK
 from hypernova_agent.xml.metadata import parse_metadata
 from hypernova_api.action import GuestInfo
 from support.machine import ALIVE, FACTS, Machine, MemoryDomain, MemoryVolume
@@ -35,7 +36,7 @@ from support.qcow2 import header
 
 __all__ = ["FACTS", "Machine", "MemoryDomain", "MemoryHost", "MemoryVolume", "lost_at"]
 
-BOOT_LINE = b"HYPERNOVA-GUEST SECTOR\n"
+BOOT_LINE = b"HYPERNOVA-GUEST SECTOR A\n"
 
 
 class MemoryHost:
@@ -134,6 +135,7 @@ class MemoryHost:
         domain.forgotten = False
         if domain.saved is None:
             domain.running = domain.defined
+            domain.own_memory = own_memory(_element(domain.xml))
             self._boot(domain)
         else:
             domain.running, domain.saved = domain.saved, None
@@ -213,8 +215,10 @@ class MemoryHost:
         domain, running = self._running(uid)
         if size > running.max_memory:
             raise HostError("invalid argument: cannot set memory higher than max memory")
-        if self.machine.takes_memory and size != running.memory:
-            domain.running = replace(running, memory=size)
+        blocks = max(size - domain.own_memory, 0) // BLOCK
+        taken = min(domain.own_memory + blocks * BLOCK, running.max_memory)
+        if self.machine.takes_memory and taken != running.memory:
+            domain.running = replace(running, memory=taken)
             self._report(uid)
 
     async def attach_interface(self, uid: str, xml: str) -> None:
@@ -376,7 +380,7 @@ class MemoryHost:
         return domain, domain.running
 
     def _with_agent(self, uid: str) -> MemoryDomain:
-        domain = self._alive(uid)
+        domain = self._domain(uid)
         if not self.machine.has_agent or domain.state is not DomainState.RUNNING:
             raise GuestUnreachable("Guest agent is not responding: QEMU guest agent is not connected")
         return domain

@@ -8,7 +8,7 @@ from hack.guest import Guest
 from hack.lab import Host
 from hypernova_agent.libvirt.host import LibvirtHost
 from support.host_contract import Subject
-from support.libvirt_subject import BreakableHost
+from support.libvirt_subject import WRITER, BreakableHost, FillableHost
 
 
 @pytest.fixture
@@ -27,4 +27,14 @@ async def breakable(own_host: Host, guest: Guest) -> AsyncIterator[BreakableHost
     subject = Subject(LibvirtHost(own_host.libvirt_uri), boot_disk=guest.boot_sector.read_bytes())
     await subject.connect()
     yield BreakableHost(own_host, subject)
+    await subject.host.close()
+
+
+@pytest.fixture
+async def fillable(own_host: Host) -> AsyncIterator[FillableHost]:
+    """A host of the test's own whose pool is small, connected."""
+    FillableHost.prepare(own_host)
+    subject = Subject(LibvirtHost(own_host.libvirt_uri), boot_disk=WRITER, disk_size=1 << 30)
+    await subject.connect()
+    yield FillableHost(own_host, subject)
     await subject.host.close()

@@ -6,6 +6,7 @@ import pytest
 
 from hypernova_agent.host import DomainState, HostError, HostUnreachable
 from support.host_contract import HostContract, LostHostContract, Subject
+from support.life_contract import ChangeContract, DiskContract, FullContract, LostLifeContract, PowerContract
 from support.memory_host import Machine, MemoryHost
 from support.virtual_time import virtual_time
 
@@ -40,11 +41,32 @@ async def breakable() -> BreakableMemoryHost:
     return BreakableMemoryHost(host, subject)
 
 
-class TestMemoryHost(HostContract):
+class TestMemoryHost(HostContract, PowerContract, ChangeContract, DiskContract):
     pass
 
 
-class TestMemoryHostWhenLost(LostHostContract):
+class TestMemoryHostWhenLost(LostHostContract, LostLifeContract):
+    pass
+
+
+class FillableMemoryHost:
+    def __init__(self, host: MemoryHost, subject: Subject) -> None:
+        self._host = host
+        self.subject = subject
+
+    def fill(self) -> None:
+        self._host.fill()
+
+    def empty(self) -> None:
+        self._host.machine.full = False
+
+
+@pytest.fixture
+async def fillable(subject: Subject) -> FillableMemoryHost:
+    return FillableMemoryHost(subject.host, subject)
+
+
+class TestMemoryHostWithoutRoom(FullContract):
     pass
 
 

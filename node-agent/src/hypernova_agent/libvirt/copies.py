@@ -53,6 +53,7 @@ class Copier:
         async with self.pool_turn:
             disk = await self.connection.call(_begin, copy)
         try:
+            on_progress(0.0)
             if disk is None:
                 await self._of_file(copy, on_progress)
             else:

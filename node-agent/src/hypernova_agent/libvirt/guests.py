@@ -6,7 +6,7 @@ import libvirt
 
 from hypernova_agent.host import GuestUnreachable, HostError, Link
 from hypernova_agent.libvirt.errors import says, shortened
-from hypernova_agent.xml.definition import KIB, parse_link
+from hypernova_agent.xml.definition import KIB, parse_definition, parse_link
 from hypernova_agent.xml.element import parse
 from hypernova_agent.xml.live import interface_alias, interface_with_link, pluggable_memory
 
@@ -25,8 +25,11 @@ def set_vcpus(virt: libvirt.virConnect, uid: str, count: int) -> None:
 
 def set_memory(virt: libvirt.virConnect, uid: str, size: int) -> None:
     """Ask the guest to take so many bytes: of its memory devices, or of its balloon if it has none."""
-    found = virt.lookupByUUIDString(uid)
-    devices = pluggable_memory(found.XMLDesc(), size)
+    found, xml = _running(virt, uid)
+    most = parse_definition(xml).max_memory
+    if size > most:
+        raise HostError(f"the guest can have no more than {most} bytes of memory while it runs")
+    devices = pluggable_memory(xml, size)
     for device in devices:
         found.updateDeviceFlags(device, _LIVE)
     if not devices:
@@ -35,15 +38,15 @@ def set_memory(virt: libvirt.virConnect, uid: str, size: int) -> None:
 
 def attach_interface(virt: libvirt.virConnect, uid: str, xml: str) -> None:
     """Plug the card in, unless one of its MAC is."""
-    found = virt.lookupByUUIDString(uid)
-    if interface_alias(found.XMLDesc(), parse_link(parse(xml)).mac) is None:
+    found, now = _running(virt, uid)
+    if interface_alias(now, parse_link(parse(xml)).mac) is None:
         found.attachDeviceFlags(xml, _LIVE)
 
 
 def detach_interface(virt: libvirt.virConnect, uid: str, mac: str) -> None:
     """Ask the guest to let the card go, if it is there."""
-    found = virt.lookupByUUIDString(uid)
-    alias = interface_alias(found.XMLDesc(), mac)
+    found, now = _running(virt, uid)
+    alias = interface_alias(now, mac)
     try:
         if alias is not None:
             found.detachDeviceAlias(alias, _LIVE)
@@ -55,8 +58,8 @@ def detach_interface(virt: libvirt.virConnect, uid: str, mac: str) -> None:
 
 def set_link(virt: libvirt.virConnect, uid: str, link: Link) -> None:
     """Plug the card's cable in or pull it."""
-    found = virt.lookupByUUIDString(uid)
-    interface = interface_with_link(found.XMLDesc(), link.mac, up=link.up)
+    found, now = _running(virt, uid)
+    interface = interface_with_link(now, link.mac, up=link.up)
     if interface is None:
         raise HostError(f"the guest has no network card {link.mac}")
     found.updateDeviceFlags(interface, _LIVE)
@@ -65,3 +68,11 @@ def set_link(virt: libvirt.virConnect, uid: str, link: Link) -> None:
 def inject_nmi(virt: libvirt.virConnect, uid: str) -> None:
     """Interrupt the guest."""
     virt.lookupByUUIDString(uid).injectNMI()
+
+
+def _running(virt: libvirt.virConnect, uid: str) -> tuple[libvirt.virDomain, str]:
+    """A domain that runs, and its XML as it is now: that of one that is off shows what it will be."""
+    found = virt.lookupByUUIDString(uid)
+    if not found.isActive():
+        raise HostError("the guest does not run")
+    return found, found.XMLDesc()

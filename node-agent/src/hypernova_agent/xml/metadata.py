@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from hypernova_agent.host import Owner, Run
-from hypernova_agent.xml.element import Element, element, parse, serialize
+from hypernova_agent.xml.element import E, Element, element, parse, serialize
 
 NAMESPACE = "https://compute.hypernova.dev/domain/v1"
 """Of what whoever defines the domain says of it."""
@@ -61,8 +61,8 @@ def metadata_element(metadata: Metadata) -> Element:
 
 
 def run_xml(run: Run) -> str:
-    """The child of <metadata> that the run is in."""
-    return serialize(element(_RUN, mark=run))
+    """The child of <metadata> that the run is in, without its namespace: libvirt puts it in."""
+    return serialize(E.run(mark=run))
 
 
 def parse_metadata(xml: str) -> Metadata | None:

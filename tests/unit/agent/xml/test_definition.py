@@ -7,7 +7,7 @@ import pytest
 from hypernova_agent.host import Definition, Link, Owner, Run
 from hypernova_agent.xml.definition import parse_definition
 from hypernova_agent.xml.element import E, parse, serialize
-from hypernova_agent.xml.metadata import NAMESPACE, Metadata, metadata_element, parse_metadata, run_xml
+from hypernova_agent.xml.metadata import NAMESPACE, RUN_NAMESPACE, Metadata, metadata_element, parse_metadata, run_xml
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -16,7 +16,10 @@ ALL = Metadata(OWNER, digest="d1", boot="b2", record='{"spec": "<&>"}', run=Run.
 
 
 def domain(metadata: Metadata) -> str:
-    return serialize(E.domain(E.metadata(metadata_element(metadata), parse(run_xml(metadata.run)))))
+    # As libvirt does: one element per namespace, which it puts in itself.
+    run = parse(run_xml(metadata.run))
+    run.tag = f"{{{RUN_NAMESPACE}}}{run.tag}"
+    return serialize(E.domain(E.metadata(metadata_element(metadata), run)))
 
 
 def test_all_that_a_domain_says_of_itself_is_read_back() -> None:
