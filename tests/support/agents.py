@@ -119,7 +119,7 @@ class Node:
             await self.delete(name)
         for name in names:
             await self.gone(name)
-        left = [name for name in self.volumes() if not name.startswith("image-")]
+        left = [name for name in self.volumes() if not name.startswith(("image-", "snapshot-"))]
         assert (self.domains().split(), left, self.reservations()) == ([], [], [])
         for name in self.volumes():
             self.host.path(f"{POOL}/{name}").unlink()
@@ -138,7 +138,7 @@ class Node:
         return found[0] if found and "allocatable" in found[0].get("status", {}) else None
 
     async def shows(self, name: str, phase: str, reason: str = "", *, message: str = "", seconds: float = 40) -> Object:
-        """Wait until an Instance shows a phase, a reason and a message that contains a text; the object then."""
+        """Wait until an Instance as it is asked for now shows a phase, a reason and a text in its message; it then."""
 
         async def look() -> Object | None:
             obj = await self.get(name)
@@ -146,6 +146,8 @@ class Node:
             ready = ready_of(obj)
             fits = (
                 status.get("phase") == phase
+                and obj is not None
+                and status.get("observedGeneration") == obj["metadata"]["generation"]
                 and (not reason or ready.get("reason") == reason)
                 and message in ready.get("message", "")
             )

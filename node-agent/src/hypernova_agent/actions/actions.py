@@ -121,7 +121,7 @@ class NodeActions:
             await self._reset(instance, turn)
             return None
         if turn.current is None:
-            return NOTHING
+            return level.owed(instance, domain)
         action = turn.current
         for other, before in turn.waiting:
             await self._tell(other, report.waiting(other, before, self._wall_clock()))

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypernova_agent.ask import Ask
+from hypernova_agent import names
+from hypernova_agent.ask import NOTHING, Ask
+from hypernova_agent.desired import domain_uid
 from hypernova_agent.host import Domain
 from hypernova_api.action import ActionType, InstanceAction
 from hypernova_api.instance import BoundImage, Instance
@@ -59,6 +61,22 @@ def ask_of(action: InstanceAction) -> Ask:
 def reached(ask: Ask, domain: Domain | None) -> bool:
     """Whether a guest with which all is settled is there for the action: runs since it, or would, and is to be off."""
     return domain is not None and (domain.running or domain.defined).boot == ask.boot
+
+
+def owed(instance: Instance, domain: Domain | None) -> Ask:
+    """What an action that was deleted in its midst leaves to be done, now rather than at some later power-on.
+
+    The Instance says what its guest is made of, and its domain is still made of something else.
+    """
+    if domain is None:
+        return NOTHING
+    uid, status, volumes = domain_uid(instance), instance.status, (domain.running or domain.defined).volumes
+    if status.rescue is not None:
+        rescued = names.rescue_disk(uid, status.rescue.action) in volumes
+        return NOTHING if rescued else Ask(boot=status.rescue.action)
+    if status.build and names.root_disk(uid, status.build) not in volumes:
+        return Ask(boot=status.build, grace=0.0)
+    return NOTHING
 
 
 def _wanted(action: InstanceAction, instance: Instance) -> dict[str, Any] | None:

@@ -279,6 +279,25 @@ async def test_an_action_deleted_while_it_runs_leaves_nothing_and_lets_the_next_
 
 
 @virtual_time
+async def test_a_rebuild_or_rescue_deleted_in_its_midst_is_gone_through_with() -> None:
+    for type_, volume in [("Rebuild", names.root_disk), ("Rescue", names.rescue_disk)]:
+        world = await a_world()
+        world.machine.obedient = False
+        world.machine.seconds = 1.0
+        async with an_agent(world):
+            uid = world.ask(type_)
+            while not {"build", "rescue"} & world.instance()["status"].keys():
+                world.api.news.clear()
+                await world.api.news.wait()
+            world.api.remove(ACTIONS, Key("shop", "act-1"))
+            await asyncio.sleep(200)
+            assert world.starts == 1
+            assert world.guest.running is not None
+            assert world.guest.running.volumes[0] == volume(world.uid, uid)
+            assert world.instance()["status"]["phase"] == ("Rescued" if type_ == "Rescue" else "Running")
+
+
+@virtual_time
 async def test_an_action_deleted_before_it_runs_is_called_off() -> None:
     world = await a_world()
     world.machine.seconds = 3.0

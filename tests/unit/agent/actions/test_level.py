@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from hypernova_agent.actions.level import ask_of, image_of, instance_patch, largest_disk, reached
-from hypernova_agent.ask import Ask
+from hypernova_agent import names
+from hypernova_agent.actions.level import ask_of, image_of, instance_patch, largest_disk, owed, reached
+from hypernova_agent.ask import NOTHING, Ask
 from hypernova_agent.host import Definition, Domain, DomainState
 from hypernova_api.action import InstanceAction
 from hypernova_api.instance import Instance
@@ -87,3 +88,25 @@ def test_a_guest_has_had_its_power_on_when_it_runs_with_it_or_is_off_and_would()
     assert reached(ask, Domain(OWNER, DomainState.SHUT_OFF, defined=had))
     assert not reached(ask, Domain(OWNER, DomainState.SHUT_OFF, defined=other))
     assert not reached(ask, None)
+
+
+def test_what_a_deleted_action_has_begun_is_owed_to_the_guest_that_runs() -> None:
+    instance = a_bound_instance()
+    uid = instance["metadata"]["uid"]
+    old, new, rescue = names.root_disk(uid), names.root_disk(uid, "b"), names.rescue_disk(uid, "r")
+    plain = parsed(instance)
+    rebuilt = parsed(a_bound_instance(status={"build": "b"}))
+    rescued = parsed(a_bound_instance(status={"rescue": {"action": "r", "image": NEW.to_wire()}}))
+
+    def runs_on(*volumes: str) -> Domain:
+        definition = Definition(volumes=volumes)
+        return Domain(OWNER, DomainState.RUNNING, defined=definition, running=definition)
+
+    assert owed(plain, runs_on(old)) == NOTHING
+    assert owed(plain, runs_on(rescue, old)) == NOTHING
+    assert owed(rebuilt, runs_on(old)) == Ask("b", grace=0.0)
+    assert owed(rebuilt, runs_on(new)) == NOTHING
+    assert owed(rescued, runs_on(old)) == Ask("r")
+    assert owed(rescued, runs_on(rescue, old)) == NOTHING
+    assert owed(rebuilt, Domain(OWNER, DomainState.SHUT_OFF, defined=Definition(volumes=(old,)))) == Ask("b", grace=0.0)
+    assert owed(rebuilt, None) == NOTHING
