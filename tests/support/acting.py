@@ -226,10 +226,10 @@ class Agent:
             else:
                 objects[key] = change.new
             if resource == ACTIONS:
-                self.actions.changed(change)
+                if self.actions.changed(change):
+                    self.wake(INSTANCE)
                 if self.actions.bereft(key):
                     self._failing.add(key)
-                self.wake(INSTANCE)
             else:
                 self._view.changed(change)
                 if change.new is None and change.old is not None:

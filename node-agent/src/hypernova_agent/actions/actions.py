@@ -30,7 +30,15 @@ from hypernova_api.action import ActionPhase, InstanceAction
 from hypernova_api.instance import BoundImage, Instance
 from hypernova_kube.backoff import Backoff
 from hypernova_kube.client import Client
-from hypernova_kube.errors import Conflict, KubeError, NotFound
+from hypernova_kube.errors import (
+    ApiError,
+    Conflict,
+    KubeError,
+    NotFound,
+    ServerError,
+    TooManyRequests,
+    Unauthorized,
+)
 from hypernova_kube.events import EventRecorder
 from hypernova_kube.process.logs import get_logger
 from hypernova_kube.reflector import Change
@@ -39,6 +47,9 @@ from hypernova_kube.resources import Key, Object, Resource
 log = get_logger(__name__)
 
 INSTANCES = Resource.of(Instance)
+
+_PASSING = (Conflict, NotFound, ServerError, TooManyRequests, Unauthorized)
+"""Answers to a write that another look gets over."""
 
 _DELETED = Failed("InstanceDeleted", "the Instance was deleted before the action was done")
 _ENDED = "the guest ended by itself again; it is started after a while"
@@ -95,13 +106,14 @@ class NodeActions:
         self._runs: dict[str, Run] = {}  # by the action's UID
         self._stopping: set[asyncio.Task[None]] = set()
 
-    def changed(self, change: Change) -> None:
-        """The watch has told something of an action."""
-        self._board.changed(change)
+    def changed(self, change: Change) -> bool:
+        """The watch has told something of an action; whether it is news."""
+        news = self._board.changed(change)
         if change.new is None and change.old is not None:
             run = self._runs.pop(change.old["metadata"]["uid"], None)
             if run is not None:
                 self._let_go(run)
+        return news
 
     def disconnected(self) -> None:
         """The host does not answer: what works on it is given up, and taken up again when it does."""
@@ -122,7 +134,17 @@ class NodeActions:
             return None
         if turn.current is None:
             return level.owed(instance, domain)
-        action = turn.current
+        try:
+            return await self._go_on(instance, turn, turn.current, domain)
+        except _PASSING:
+            raise
+        except ApiError as error:
+            # Whatever is wrong with an action, its Instance's life goes on.
+            log.warning("action refused", instance=_instance_key(turn.current), error=error)
+            await self._end(turn.current, Failed("ApiServerRefused", f"the API server refused to note it: {error}"))
+            return None
+
+    async def _go_on(self, instance: Instance, turn: Turn, action: InstanceAction, domain: Domain | None) -> Ask | None:
         for other, before in turn.waiting:
             await self._tell(other, report.waiting(other, before, self._wall_clock()))
         if action.status.phase != ActionPhase.RUNNING:
@@ -168,8 +190,10 @@ class NodeActions:
             if run is not None:
                 await stop([run])
             await self._end(action, _DELETED)
-        except (Conflict, NotFound):
+        except Conflict:
             return 0.0
+        except NotFound:
+            return None
         except KubeError as error:
             delay = self._retries.next(key)
             log.warning("API server away", key=key, error=error, retry_in_s=delay)

@@ -59,10 +59,10 @@ class ActionWatch:
             self._check(key)
 
     def _changed(self, change: Change) -> None:
-        self.actions.changed(change)
+        news = self.actions.changed(change)
         self._check(change.key)
         obj = change.new if change.new is not None else change.old
-        if obj is not None:
+        if news and obj is not None:
             self._wake(Key(change.key.namespace, obj["spec"]["instance"]))
 
     def _check(self, key: Key) -> None:

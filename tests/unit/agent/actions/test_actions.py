@@ -10,7 +10,8 @@ from hypernova_agent.actions.board import ACTIONS
 from hypernova_agent.errors import ImageDownloadFailed
 from hypernova_agent.host import DomainState
 from hypernova_api.action import GuestInfo
-from hypernova_kube.resources import Key
+from hypernova_kube.errors import Invalid
+from hypernova_kube.resources import Key, Object, Resource
 from support.acting import CACHED, INSTANCE, World, a_world, an_agent
 from support.guests import a_bound_image
 from support.reconciling import SlowStore
@@ -295,6 +296,25 @@ async def test_a_rebuild_or_rescue_deleted_in_its_midst_is_gone_through_with() -
             assert world.guest.running is not None
             assert world.guest.running.volumes[0] == volume(world.uid, uid)
             assert world.instance()["status"]["phase"] == ("Rescued" if type_ == "Rescue" else "Running")
+
+
+@virtual_time
+async def test_a_result_that_the_api_server_refuses_fails_the_action_and_not_its_instance() -> None:
+    world = await a_world()
+    put = world.api.put
+
+    def strict(resource: Resource, obj: Object) -> Object:
+        if "consoleLog" in obj["status"]:
+            raise Invalid(422, "Invalid", "the log is too long")
+        return put(resource, obj)
+
+    world.api.put = strict
+    async with an_agent(world):
+        world.ask("GetConsoleLog", "a")
+        world.ask("Reboot", "b", second=1)
+        assert await world.done("a") == ("Failed", "ApiServerRefused")
+        assert "the log is too long" in world.message("a")
+        assert await world.done("b") == ("Succeeded", "Rebooted")
 
 
 @virtual_time
