@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from hack.devcluster import Cluster
+from hypernova_api.action import ADMINISTER
 from hypernova_api.meta import CREATED_BY, FINALIZER
-from hypernova_kube.errors import Forbidden
+from hypernova_kube.errors import Forbidden, Invalid
 from hypernova_kube.resources import Object
-from support.builders import a_flavor, an_instance
+from support.builders import a_flavor, an_action, an_instance, without
 from support.waiting import eventually
 
 ADMIN = "admin"
@@ -85,13 +87,19 @@ async def test_other_kinds_are_left_alone(objects: Any) -> None:
     assert not {"finalizers", "annotations"} & flavor["metadata"].keys()
 
 
+async def test_an_action_that_names_no_instance_is_told_so_by_its_schema(objects: Any) -> None:
+    with pytest.raises(Invalid, match=r"spec.instance: Required value"):
+        await objects.create(without(an_action(), "spec.instance"))
+
+
 def test_where_the_api_server_cannot_write_the_creator_nobody_can_lie_about_it(own_cluster: Cluster) -> None:
     """As on a Kubernetes before 1.36: without the mutating policy."""
     own_cluster.kubectl("delete", "--filename=crds/policies-mutating.yaml")
 
-    def try_(annotations: dict[str, str]) -> Object:
-        path = "/apis/compute.hypernova.dev/v1alpha1/namespaces/default/instances?dryRun=All"
-        return own_cluster.admin.create(path, an_instance(annotations=annotations))
+    def try_(annotations: dict[str, str], build: Callable[..., Object] = an_instance) -> Object:
+        obj = build(annotations=annotations)
+        path = f"/apis/{obj['apiVersion']}/namespaces/default/{obj['kind'].lower()}s?dryRun=All"
+        return own_cluster.admin.create(path, obj)
 
     eventually(lambda: "finalizers" not in try_({})["metadata"], "the mutating policy to be gone")
 
@@ -99,3 +107,5 @@ def test_where_the_api_server_cannot_write_the_creator_nobody_can_lie_about_it(o
     assert try_({CREATED_BY: ADMIN})["metadata"]["annotations"] == {CREATED_BY: ADMIN}
     with pytest.raises(Exception, match=f"the annotation {CREATED_BY} can only name yourself"):
         try_(FORGED)
+    assert ADMINISTER not in try_({}, an_action)["metadata"].get("annotations", {})
+    assert try_({ADMINISTER: "true"}, an_action)["metadata"]["annotations"] == {ADMINISTER: "true"}

@@ -378,6 +378,20 @@ async def test_what_somebody_else_wrote_meanwhile_is_read_and_judged_anew() -> N
 
 
 @virtual_time
+async def test_an_admission_that_nobody_answered_for_is_found_to_have_happened() -> None:
+    lost = [True]
+
+    def lose(verb: str) -> Trouble | None:
+        return Trouble(lost=Unreachable("cut")) if verb == "patch" and lost and lost.pop() else None
+
+    async with a_world(BOUND, an_action(), trouble=lose) as world:
+        assert world.api.requests == ["get", "patch", "get", "patch", "get"], (
+            "the second is refused, and leads to a look"
+        )
+        assert world.says() == ("False", "Admitted")
+
+
+@virtual_time
 async def test_a_standby_touches_nothing_and_knows_all_when_it_comes_to_lead() -> None:
     world = World()
     world.leads = False

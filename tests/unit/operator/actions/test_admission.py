@@ -178,7 +178,7 @@ TURNED: dict[str, tuple[Object, list[Object], datetime, Turned]] = {
         an_action(),
         [an_instance(status=STATUS, **LOCKED), *HOST],
         SOON,
-        Turned(Refused, "Locked", "which it is not known of who created the action"),
+        Turned(Refused, "Locked", 'create the action anew with the annotation compute.hypernova.dev/administer: "tr'),
     ),
 }  # fmt: skip
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from hypernova_api.action import ActionType, BoundRebuild, BoundSnapshot
+from hypernova_api.action import ADMINISTER, ActionType, BoundRebuild, BoundSnapshot
 from hypernova_api.conditions import timestamp
 from hypernova_api.instance import BoundImage, BoundKeyPair, InstanceStatus
 from hypernova_api.instance import Instance as InstanceKind
@@ -210,8 +210,8 @@ def _missing(action: InstanceAction, kind: Kind, key: Key, now: datetime) -> Ref
 
 
 def _locked(action: InstanceAction, reason: str) -> str:
-    who = f"which {action.user} may not" if action.user else "which it is not known of who created the action"
-    return (
-        f"the Instance is locked ({reason}): only who may `administer` it can act on it, {who}. Ask an administrator, "
-        "who can also take spec.locked off"
-    )
+    locked = f"the Instance is locked ({reason}): only who may `administer` it can act on it"
+    if action.user:
+        return f"{locked}, which {action.user} may not. Ask an administrator, who can also take spec.locked off"
+    # An API server without MutatingAdmissionPolicy does not tell by itself.
+    return f'{locked}, and says so: create the action anew with the annotation {ADMINISTER}: "true"'
