@@ -50,14 +50,17 @@ class Addresses:
             NoAddressFree: there are not so many; it has what it had.
         """
         before = self._held.get(uid, ())
+        ips: list[IPv4Address] = []
         try:
             for _ in range(number - len(before)):
-                mac = next(mac for mac in _macs(uid) if not self._macs[mac])
-                self.hold(uid, (*self._held.get(uid, ()), Assignment(self._lowest(), mac)))
+                ips.append(self._lowest())
         except NoAddressFree:
-            self.hold(uid, before)
+            for ip in ips:
+                heapq.heappush(self._let_go, ip)
             raise
-        return self._held[uid]
+        macs = (mac for mac in _macs(uid) if mac not in self._macs)
+        self.hold(uid, (*before, *map(Assignment, ips, macs)))
+        return self._held.get(uid, ())
 
     def hold(self, uid: str, assignments: Assignments) -> bool:
         """The Instance has just these addresses, whoever gave them; whether one has come free. Safe to repeat."""
