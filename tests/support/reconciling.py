@@ -7,14 +7,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from hypernova_agent import names
+from hypernova_agent.ask import NOTHING, Ask
 from hypernova_agent.guest_config import HostProfile
+from hypernova_agent.host import Domain
 from hypernova_agent.images.download import new_session
 from hypernova_agent.images.store import CachedImage, ImageStore, Progress
 from hypernova_agent.memory import Backoffs
 from hypernova_agent.metrics import AgentMetrics
+from hypernova_agent.outcome import Outcome
 from hypernova_agent.reconcile import INSTANCES, Reconciler
 from hypernova_agent.view import View
-from hypernova_api.instance import BoundImage
+from hypernova_api.instance import BoundImage, Instance
 from hypernova_kube.backoff import Backoff
 from hypernova_kube.client import Client
 from hypernova_kube.events import EventRecorder
@@ -26,7 +29,7 @@ from support.guests import GIB, NODE, a_bound_image
 from support.memory_host import MemoryHost, MemoryVolume
 
 EPOCH = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
-PROFILE = HostProfile("qemu", "x86_64", disk=100 * GIB)
+PROFILE = HostProfile("qemu", "x86_64", disk=100 * GIB, cpus=16, memory=64 * GIB)
 
 
 class SteadyBackoff(Backoff):
@@ -69,6 +72,8 @@ class SlowStore(ImageStore):
         return CachedImage(names.image(sha256), "qcow2", GIB) if there else None
 
     async def ensure(self, image: BoundImage, limit: int) -> CachedImage:
+        if (cached := await self.find(image.sha256)) is not None:
+            return cached
         self.begun.append(asyncio.get_running_loop().time())
         await asyncio.sleep(self.seconds)
         if self.error is not None:
@@ -77,7 +82,7 @@ class SlowStore(ImageStore):
         return CachedImage(names.image(image.sha256), "qcow2", GIB)
 
     def progress(self, sha256: str) -> Progress | None:
-        passed = asyncio.get_running_loop().time() - self.begun[0]
+        passed = asyncio.get_running_loop().time() - self.begun[-1]
         return Progress(int(GIB * passed / self.seconds), GIB)
 
     async def close(self) -> None:
@@ -94,6 +99,20 @@ class Recorder:
         self.warnings.append((reason, message))
 
 
+class Asking:
+    """`Actions` that ask for what a test wants, and keep what they are told."""
+
+    def __init__(self) -> None:
+        self.ask = NOTHING
+        self.outcomes: list[Outcome] = []
+
+    async def begin(self, instance: Instance, domain: Domain | None) -> Ask | None:
+        return self.ask
+
+    async def settle(self, instance: Instance, ask: Ask, outcome: Outcome, domain: Domain | None) -> None:
+        self.outcomes.append(outcome)
+
+
 class Rig:
     """Everything around a reconciler. The clock is the running loop's."""
 
@@ -104,6 +123,7 @@ class Rig:
         self.api = api or WatchedApi(self._told)
         self.api._told = self._told
         self.events = Recorder()
+        self.actions = Asking()
         self.metrics = AgentMetrics()
         self.reconciler: Reconciler
         self.queue: WorkQueue[Key]
@@ -117,6 +137,17 @@ class Rig:
         obj["spec"] |= spec
         obj["metadata"]["generation"] += 1
         self.put(obj)
+
+    def grant(self, status: Object, name: str = "web-1") -> None:
+        """The operator, or an action, writes to the status; None takes a part out."""
+        obj = self.get(name)
+        obj["status"] = {key: value for key, value in (obj["status"] | status).items() if value is not None}
+        self.put(obj)
+
+    def condition(self, type_: str, name: str = "web-1") -> tuple[str, str, str] | None:
+        """Status, reason and message of a condition."""
+        found = next((each for each in self.get(name)["status"]["conditions"] if each["type"] == type_), None)
+        return found and (found["status"], found["reason"], found["message"])
 
     def delete(self, name: str = "web-1") -> None:
         obj = self.get(name)
@@ -190,6 +221,7 @@ async def a_rig(
             rig.metrics,
             node=NODE,
             wake=lambda key: rig.queue.add(key),
+            actions=rig.actions,
             backoffs=Backoffs(SteadyBackoff(base=1.0, cap=300.0), SteadyBackoff(base=2.0, cap=30.0)),
             retries=SteadyBackoff(base=2.0, cap=300.0),
             clock=loop.time,

@@ -153,8 +153,9 @@ class Memory:
                 self.restarts += self.restarting
                 self.restarting = False
             case ResumeDomain():
+                if self.start_after is not None:
+                    self.believed_after = now.seconds + BELIEVE_SECONDS
                 self.start_after = None
-                self.believed_after = now.seconds + BELIEVE_SECONDS
                 self.tried.clear()
             case _ if isinstance(step, Change):
                 self._note(step, now, now.seconds)

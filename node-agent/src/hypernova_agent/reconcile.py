@@ -228,6 +228,7 @@ class Reconciler:
             return self._progress(under_way, memory)  # the host does nothing else with the domain meanwhile
         steps = plan(desired, observed)
         self._long.keep_only(uid, steps)
+        before, memory.did = memory.did, None
         for step in steps:
             if not self._is_current(key, instance):
                 return None, 0.0  # edited, deleted or gone meanwhile: the rest of this plan is of yesterday
@@ -240,13 +241,10 @@ class Reconciler:
                 case _:
                     await self._do(executor, key, desired, step, memory)
         if steps:
-            did = tuple(steps), observed.domain
-            if memory.did == did:
-                memory.did = None
+            memory.did = tuple(steps), observed.domain
+            if memory.did == before:
                 raise NoEffect(f"the host has done {_names(steps)}, and nothing has changed")
-            memory.did = did
             return None, 0.0
-        memory.did = None
         if desired.deleting:
             return None, None
         doubt = memory.believed_after - observed.now
