@@ -33,9 +33,12 @@ def orphans(user: User, node: str) -> list[dict[str, Any]]:
 
 
 def strip(user: User, name: str) -> None:
-    """Delete an Instance by force: its node is not asked."""
+    """Delete an Instance by force while its agent is away: its node is not asked."""
+    agent = user.stack.agent(user.get(name)["status"]["nodeName"])
+    agent.stop(kill=True)
     user.kubectl("delete", "instance", name, "--wait=false")
     user.kubectl("patch", "instance", name, "--type=merge", "--patch", '{"metadata": {"finalizers": null}}')
+    agent.start()
 
 
 @pytest.mark.usefixtures("restored")
