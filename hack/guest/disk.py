@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 from hack.guest.command import run
 
 _MIB = 1 << 20
 _SECTOR = 512
-_FAT16 = 0x0E
+_FAT16, _LINUX, _NO_FILE_SYSTEM = 0x0E, 0x83, 0xDA
+_DATA_MIB = 8
+_RAW_MIB = 1
 _CONFIG = """\
 DEFAULT linux
 PROMPT 0
@@ -23,19 +26,28 @@ LABEL linux
 
 
 def linux_disk(packages: Path, kernel: Path, initramfs: Path, options: str, qcow2: Path) -> None:
-    """Make a disk that boots a kernel.
+    """Make a disk that boots a kernel, and has an empty file system and some room without one in further partitions.
 
     Args:
-        packages: where the Debian packages mtools, syslinux and syslinux-common are unpacked.
+        packages: where the Debian packages busybox-static, mtools, syslinux and syslinux-common are unpacked.
         kernel: the kernel.
         initramfs: its initramfs.
         options: its command line.
         qcow2: the image to make. Not compressed: a BIOS reads in small pieces, unpacking each doubles the boot time.
     """
     raw = qcow2.with_suffix(".raw")
-    partition_mib = (kernel.stat().st_size + initramfs.stat().st_size) // _MIB + 3
-    raw.write_bytes(_boot_record(packages, partition_mib))
-    os.truncate(raw, (1 + partition_mib) * _MIB)
+    boot_mib = (kernel.stat().st_size + initramfs.stat().st_size) // _MIB + 3
+    partitions = ((_FAT16, boot_mib), (_LINUX, _DATA_MIB), (_NO_FILE_SYSTEM, _RAW_MIB))
+    data = qcow2.with_suffix(".data")
+    data.touch()
+    os.truncate(data, _DATA_MIB * _MIB)
+    run(packages / "bin/busybox", "mke2fs", "-F", data)
+    raw.write_bytes(_boot_record(packages, partitions))
+    with raw.open("r+b") as file:
+        file.seek((1 + boot_mib) * _MIB)
+        file.write(data.read_bytes())
+    data.unlink()
+    os.truncate(raw, (1 + sum(mib for _, mib in partitions)) * _MIB)
     config = qcow2.with_suffix(".cfg")
     config.write_text(_CONFIG.format(options=options))
 
@@ -44,7 +56,7 @@ def linux_disk(packages: Path, kernel: Path, initramfs: Path, options: str, qcow
         "MTOOLS_SKIP_CHECK": "1",
     }
     drive = f"-i{raw}@@{_MIB}"
-    sectors, hidden = str(partition_mib * _MIB // _SECTOR), str(_MIB // _SECTOR)
+    sectors, hidden = str(boot_mib * _MIB // _SECTOR), str(_MIB // _SECTOR)
     run("mformat", drive, "-T", sectors, "-h", "16", "-s", "63", "-H", hidden, "-c", "4", "::", env=tools)
     for path, name in ((config, "syslinux.cfg"), (kernel, "kernel"), (initramfs, "initramfs")):
         run("mcopy", drive, path, f"::{name}", env=tools)
@@ -63,11 +75,19 @@ def sector_disk(source: Path, image: Path) -> None:
     program.unlink()
 
 
-def _boot_record(packages: Path, partition_mib: int) -> bytes:
-    """A master boot record with one active partition, which begins at 1 MiB."""
+def _boot_record(packages: Path, partitions: Sequence[tuple[int, int]]) -> bytes:
+    """A master boot record with partitions one after the other from 1 MiB on, the first one active.
+
+    Args:
+        packages: as above.
+        partitions: the type and size in MiB of each.
+    """
     code = (packages / "usr/lib/syslinux/mbr/mbr.bin").read_bytes()[:440].ljust(446, b"\0")
     # Cylinders, heads and sectors are "beyond what fits": everything of today reads the sector numbers.
     far = b"\xfe\xff\xff"
-    first, count = _MIB // _SECTOR, partition_mib * _MIB // _SECTOR
-    partition = struct.pack("<B3sB3sII", 0x80, far, _FAT16, far, first, count)
-    return code + partition.ljust(64, b"\0") + b"\x55\xaa"
+    table, begin = b"", 1
+    for kind, mib in partitions:
+        active = 0 if table else 0x80
+        table += struct.pack("<B3sB3sII", active, far, kind, far, begin * _MIB // _SECTOR, mib * _MIB // _SECTOR)
+        begin += mib
+    return code + table.ljust(64, b"\0") + b"\x55\xaa"

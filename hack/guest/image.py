@@ -20,10 +20,23 @@ _MODULES = (
     *("scsi_common", "scsi_mod", "virtio_scsi", "cdrom", "sr_mod", "isofs"),
     *("evdev", "button"),
 )
-"""In load order."""
+"""What every guest loads, in this order."""
+
+_FURTHER_MODULES = ("virtio_console", "virtio-rng", "virtio_balloon", "virtio_mem", "pvpanic", "pvpanic-mmio")
+"""What `root/bin/plug` loads where their devices are. (The cloud kernel has no watchdog's driver.)"""
+
+_LIBRARIES = ("libc", "libglib-2.0", "libgmodule-2.0", "libm", "libnuma", "libpcre2-8", "libudev", "liburing")
+"""What the guest agent needs; nothing else in the guest needs any."""
+
+_LIBRARY_FOLDER = "lib/x86_64-linux-gnu"
 
 # The serial console comes last: that is the one /dev/console is. The rest only saves time under emulation.
 _OPTIONS = "console=tty0 console=ttyS0 quiet mitigations=off nokaslr tsc=unstable no_timer_check cryptomgr.notests"
+# Memory that is plugged in is used, and can be unplugged; that there could be any takes no 64 MiB for bounce
+# buffers, which virtio never needs.
+_OPTIONS += " memhp_default_state=online_movable swiotlb=noforce"
+# An NMI out of the blue is from an administrator who wants a panic.
+_OPTIONS += " unknown_nmi_panic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +98,11 @@ def build() -> Guest:
 
 
 def _entries(content: Path) -> list[initramfs.Entry]:
-    """What is in the initramfs: busybox under all its names, the modules, and our own `root/`."""
+    """What is in the initramfs: busybox under all its names, the modules, the guest agent, and our own `root/`."""
     busybox = content / "bin/busybox"
     applets = run(busybox, "--list").split()
-    folders = [initramfs.folder(name) for name in ("bin", "dev", "modules", "proc", "root", "sys")]
+    names = ("bin", "dev", "lib", _LIBRARY_FOLDER, "lib64", "modules", "proc", "root", "sys")
+    folders = [initramfs.folder(name) for name in names]
     return [
         *folders,
         initramfs.character_device("dev/console", 5, 1),
@@ -96,6 +110,7 @@ def _entries(content: Path) -> list[initramfs.Entry]:
         *(initramfs.link(f"bin/{name}", "busybox") for name in applets if name != "busybox"),
         *_modules(content),
         initramfs.file("modules/order", "".join(f"{name}\n" for name in _MODULES).encode()),
+        *_agent(content),
         *initramfs.tree(_HERE / "root"),
     ]
 
@@ -105,11 +120,28 @@ def _modules(content: Path) -> list[initramfs.Entry]:
     found = {path.stem: path for path in content.glob("lib/modules/*/kernel/**/*.ko")}
     entries = []
     with tempfile.TemporaryDirectory() as scratch:
-        for name in _MODULES:
+        for name in (*_MODULES, *_FURTHER_MODULES):
             small = Path(scratch, name)
             run("strip", "--strip-debug", "-o", small, found[name])
             entries.append(initramfs.file(f"modules/{name}.ko", small.read_bytes()))
     return entries
+
+
+def _agent(content: Path) -> list[initramfs.Entry]:
+    """QEMU's guest agent with its libraries, each under the name it is looked for by."""
+    found = {path.name.partition(".so.")[0]: path for path in content.glob(f"**/{_LIBRARY_FOLDER}/lib*.so.*")}
+    libraries = [found[name] for name in _LIBRARIES]
+    return [
+        initramfs.file("bin/qemu-ga", (content / "usr/sbin/qemu-ga").read_bytes()),
+        initramfs.file("lib64/ld-linux-x86-64.so.2", (content / "lib64/ld-linux-x86-64.so.2").read_bytes()),
+        *(initramfs.file(f"{_LIBRARY_FOLDER}/{_soname(path)}", path.read_bytes()) for path in libraries),
+    ]
+
+
+def _soname(library: Path) -> str:
+    """The name programs look for a library by."""
+    (line,) = (line for line in run("objdump", "-p", library).splitlines() if "SONAME" in line)
+    return line.split()[-1]
 
 
 def _sha256(path: Path) -> str:

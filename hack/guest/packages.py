@@ -8,7 +8,10 @@ from hack.cache import built, digest
 from hack.guest.command import CommandError, run
 
 _KERNEL = "linux-image-cloud-amd64"
-_PACKAGES = ("busybox-static", "mtools", "syslinux", "syslinux-common")
+_PACKAGES = (
+    *("busybox-static", "mtools", "syslinux", "syslinux-common"),
+    *("qemu-guest-agent", "libc6", "libglib2.0-0", "libnuma1", "libpcre2-8-0", "libudev1", "liburing2"),
+)
 _DOWNLOAD = ("apt-get", "--quiet", "--option=Acquire::Retries=3", "--option=Acquire::http::Timeout=30", "download")
 
 
@@ -29,7 +32,7 @@ def versions() -> list[str]:
 
 
 def unpacked(lines: list[str]) -> Path:
-    """A folder that holds the content of all packages of `versions()`, fetched if it must be (28 MB).
+    """A folder that holds the content of all packages of `versions()`, fetched if it must be (34 MB).
 
     Raises:
         CommandError: they can't be fetched.

@@ -93,3 +93,10 @@ def test_a_halted_boot_sector_runs_and_says_nothing(own_host: Host, guest: Guest
     domain.create()
     assert domain.isActive()
     assert console(own_host, "mute").read_text() == ""
+
+
+def test_a_flooding_boot_sector_counts_its_lines(own_host: Host, guest: Guest) -> None:
+    domain = define(own_host, "flood", disk=overlay(own_host, "flood", guest.flood_sector, image_format="raw"))
+    domain.create()
+    wait_for_line(own_host, "flood", "HYPERNOVA-GUEST FLOOD 00000000")
+    wait_for_line(own_host, "flood", "HYPERNOVA-GUEST FLOOD 00000010")
