@@ -49,6 +49,9 @@ class Line:
         self.refused = False
         """Whether nobody listens at the other end: told at once."""
 
+        self.lag = 0.0
+        """Seconds that what watches tell comes late."""
+
         self._whole = asyncio.Event()
         self._whole.set()
 
@@ -209,7 +212,7 @@ class SoakClient:
 
     async def _arrival(self) -> None:
         """Return when what was sent has come; while the way back is cut that is never, as far as anyone can tell."""
-        await asyncio.sleep(self._rng.uniform(0.001, 0.02))
+        await asyncio.sleep(self._rng.uniform(0.001, 0.02) + self._line.lag)
         await self._line.whole()
         self._process.check()
 

@@ -126,6 +126,7 @@ class SoakHost:
             del arguments["self"]
             call = Call(self._node, name, arguments)
             fate = self._witness.begins(self._process, call)
+            await asyncio.sleep(self._process.rng.uniform(0.0005, 0.01))
             await self._before(fate, name)
             work = self._done(call, args, kwargs)
             result = await (work if name in _BROKEN_OFF else shielded(work))

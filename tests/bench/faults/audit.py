@@ -39,7 +39,8 @@ class Auditor(Witness):
         self.launched: set[str] = set()
         """Names of root disks that a guest has run on: there is something on them."""
         self._actions: dict[str, Object] = {}
-        self._alive_before: dict[int, bool] = {}
+        self._for_actions: set[int] = set()
+        """Calls under way that end a guest which is to run."""
         self._power_offs: Counter[str] = Counter()
         self._nmis: Counter[str] = Counter()
 
@@ -74,7 +75,8 @@ class Auditor(Witness):
         domain = agent.machine.domains.get(uid)
         match call.name:
             case name if name in ENDINGS and domain is not None and domain.state in ALIVE:
-                self._alive_before[id(call)] = True
+                if self._is_for_an_action(uid, agent):
+                    self._for_actions.add(id(call))
                 if not self._may_end(name, uid, agent):
                     self.ledger.found(Wrong.LOST, f"{call} ends a guest that is to run: {_words(agent, uid)}")
             case "start":
@@ -138,6 +140,12 @@ class Auditor(Witness):
             return _to_be_removed(agent, uid)
         return "deletionTimestamp" in instance["metadata"]
 
+    def _is_for_an_action(self, uid: str, agent: Agent) -> bool:
+        instance = told(agent, uid)
+        if instance is None or "deletionTimestamp" in instance["metadata"]:
+            return False
+        return bool(_spec(instance).get("powerState", "Running") == "Running")
+
     # After
 
     def _started(self, uid: str, machine: Machine) -> None:
@@ -153,12 +161,10 @@ class Auditor(Witness):
     def _ended(self, call: Call, agent: Agent) -> None:
         """A guest that should run has lost its power to an action: each may do that once."""
         uid = call.arguments["uid"]
-        if not self._alive_before.pop(id(call), False) or _alive(agent.machine, uid):
+        if id(call) not in self._for_actions:
             return
-        instance = told(agent, uid)
-        if instance is None or "deletionTimestamp" in instance["metadata"]:
-            return
-        if _spec(instance).get("powerState", "Running") == "Running":
+        self._for_actions.remove(id(call))
+        if not _alive(agent.machine, uid):
             self._power_offs[uid] += 1
             asked = self._asked(agent, uid, {*RESTARTING, "ResetState"})
             if self._power_offs[uid] > asked:

@@ -16,7 +16,8 @@ from support.machine import ALIVE
 from support.soak_agent import Agent
 from support.soak_api import Backup
 from support.soak_client import Fate
-from support.soak_host import Call, HostFate
+from support.soak_host import CALLS as ALL_CALLS
+from support.soak_host import LOOKS, Call, HostFate
 from support.soak_operator import OperatorProcess
 from support.soak_process import Process, loop_clock
 from tests.bench.faults.operations import INSTANCES
@@ -59,7 +60,9 @@ EVENTS = {
     "requests cut": 0.5,
     "answers cut": 0.5,
     "operator cut off": 0.5,
+    "watch lags": 1.0,
     "pool full": 1.0,
+    "host refuses": 1.0,
     "QEMU killed": 2.0,
     "guest panics": 1.0,
     "domain undefined": 0.5,
@@ -69,6 +72,9 @@ EVENTS = {
     "clock jumps": 0.5,
 }
 """All that happens, and how often."""
+
+REFUSABLE = sorted({*ALL_CALLS} - LOOKS)
+"""Calls that a host may come to refuse: a read-only pool, no memory, a network that is down."""
 
 PATIENCE = 120.0
 """Seconds until a fate that nobody has met is taken back."""
@@ -215,6 +221,16 @@ class Chaos:
                 note = f"{operator.name}, {seconds:.1f} s"
                 operator.line.cut(requests=self.rng.random() < 0.5, answers=True)
                 self._later(seconds, operator.line.mend)
+            case "watch lags":
+                program = self.rng.choice(self.world.programs())
+                program.line.lag = self.rng.choice((0.5, 5.0, 20.0))
+                note = f"{program.process.name}, {program.line.lag} s"
+                self._later(seconds, lambda: setattr(program.line, "lag", 0.0))
+            case "host refuses":
+                names = set(self.rng.sample(REFUSABLE, self.rng.choice((1, 2, 5))))
+                agent.machine.fails |= names
+                note += f": {' '.join(sorted(names))}"
+                self._later(seconds, lambda: agent.machine.fails.difference_update(names))
             case "pool full":
                 world.memory(agent.node).fill()
                 self._later(seconds, lambda: setattr(agent.machine, "full", False))

@@ -86,12 +86,12 @@ class User:
         """Do one thing, to one of these Instances (by name) or a new one."""
         kinds = list(self.weights)
         kind = self.rng.choices(kinds, [self.weights[kind] for kind in kinds])[0]
-        if not instances or (kind == "create" and len(instances) < self.catalog.most):
-            await self._create()
-            return
-        name = self.rng.choice(sorted(instances))
         # What one is too late for is no fault: it has gone, or somebody was faster.
         with suppress(NotFound, Conflict, AlreadyExists, Invalid):
+            if not instances or (kind == "create" and len(instances) < self.catalog.most):
+                await self._create()
+                return
+            name = self.rng.choice(sorted(instances))
             await self._do(kind, name, instances[name])
 
     async def _do(self, kind: str, name: str, instance: Object) -> None:
@@ -122,8 +122,8 @@ class User:
                 await self._request(kind, name)
 
     async def _create(self) -> None:
-        name = f"vm-{next(self._numbers)}"
         rng = self.rng
+        name = f"vm-{rng.randrange(2 * self.catalog.most)}"  # names are used again
         spec: dict[str, Any] = {
             "flavor": rng.choice(self.catalog.flavors),
             "image": {"name": rng.choice(self.catalog.images)},
