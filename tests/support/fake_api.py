@@ -53,7 +53,7 @@ class FakeApi:
         key = key_of(obj)
         before = self.stored.get((resource.plural, key))
         uid = before["metadata"]["uid"] if before else f"uid-{version}"
-        metadata = {**obj["metadata"], "uid": uid, "resourceVersion": str(version)}
+        metadata = {"generation": 1, **obj["metadata"], "uid": uid, "resourceVersion": str(version)}
         stored = {"apiVersion": resource.api_version, "kind": resource.kind, **obj, "metadata": metadata}
         self.stored[resource.plural, key] = copy.deepcopy(stored)
         return stored

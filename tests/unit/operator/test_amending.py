@@ -116,7 +116,7 @@ class World:
             "conditions": [a_condition("Ready")],
         }
         instance = an_instance(name, flavor=flavor, status=status, **parts)
-        self.api.put(INSTANCES, instance | {"metadata": instance["metadata"] | {"generation": 1}})
+        self.api.put(INSTANCES, instance)
         self.see(key)
         return key
 

@@ -1,8 +1,9 @@
 """A cloud under anything that can happen: the scheduler's promises hold throughout.
 
-Hosts come, change, shrink, fail, go and come back. Instances are made, decided on, bound, built, migrated and deleted;
-binds come to nothing; quotas, namespaces and reserves change; another operator takes the lead and knows only what is
-written. The real table, decision, ledger and quotas are driven beside plain books (`support.reference.Cloud`).
+Hosts come, change, shrink, fail, go and come back. Instances are made, decided on, bound, built, resized, migrated and
+deleted; binds and resizes come to nothing; quotas, namespaces and reserves change; another operator takes the lead and
+knows only what is written. The real table, decision, ledger and quotas are driven beside plain books
+(`support.reference.Cloud`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from hypernova_api.quota import ComputeQuotaStatus
 from hypernova_api.selectors import LabelSelector
 from hypernova_kube.resources import Key
 from hypernova_operator.cache import Cache
-from hypernova_operator.cache.records import NO_SCHEDULING, Amount, ComputeQuota, Instance, Limits, Namespace
+from hypernova_operator.cache.records import NO_SCHEDULING, Amount, ComputeQuota, Instance, Limits, Namespace, Resize
 from hypernova_operator.controllers.ledger import Ledger, charge_of
 from hypernova_operator.controllers.quotas import Charge
 from hypernova_operator.scheduler import (
@@ -35,6 +36,7 @@ from hypernova_operator.scheduler import (
     Reserve,
     Resources,
     decide,
+    in_place,
 )
 from hypernova_operator.scheduler.filters import FILTERS
 from support import reference
@@ -307,12 +309,84 @@ class CloudMachine(RuleBasedStateMachine):
         self.assumed.pop(uid, None)
         self.cloud.claims.pop(uid, None)
 
+    # Resizes, on the host they are on
+
+    @precondition(lambda self: self._staying())
+    @rule(data=st.data(), other=wants, is_written=st.booleans())
+    def an_instance_asks_for_another_size(self, data: st.DataObject, other: Request, is_written: bool) -> None:
+        uid = self._some(data, self._staying())
+        instance, has = self.known[uid], self.wants[uid]
+        want = replace(other, group=has.group, image=has.image)
+        more = Amount(*(b - a for a, b in zip(self._charge(uid).amount, self._charge(uid, want).amount, strict=True)))
+        growth = Charge(instance.key.namespace, instance.user, more)
+        unmet = self.ledger.quotas.exceeded(growth)
+        assert (unmet is not None) == self.books.over(growth, self._charges()), unmet
+        got = in_place(self.ledger.table, uid, want)
+        assert isinstance(got, Allocation) == self._would_fit_in_place(uid, want), got
+        if unmet is not None or not isinstance(got, Allocation):
+            return
+        to = Resize("another", want, got)
+        self.ledger.assume_resize(instance, to)
+        if is_written:
+            self._write(replace(instance, resize=to))
+            had = self.cloud.claims[uid]
+            both = replace(had, resources=had.resources | want.resources, allocation=had.allocation | got)
+            self.cloud.claim(uid, both)
+        else:
+            self.ledger.follow(instance)
+
+    @precondition(lambda self: self._resizing())
+    @rule(data=st.data())
+    def a_guest_has_what_was_granted(self, data: st.DataObject) -> None:
+        uid = self._some(data, self._resizing())
+        instance, resize = self.known[uid], self.known[uid].resize
+        assert resize is not None
+        self.wants[uid] = resize.want
+        self._write(replace(instance, want=resize.want, allocation=resize.allocation, resize=None))
+        claim = replace(self.cloud.claims[uid], resources=resize.want.resources, allocation=resize.allocation)
+        self.cloud.claim(uid, claim)
+
+    @precondition(lambda self: self._resizing())
+    @rule(data=st.data())
+    def a_resize_is_called_off(self, data: st.DataObject) -> None:
+        uid = self._some(data, self._resizing())
+        instance, resize = self.known[uid], self.known[uid].resize
+        assert resize is not None
+        back = Resize("before", self.wants[uid], instance.allocation)
+        self.wants[uid] = resize.want
+        self._write(replace(instance, want=resize.want, allocation=resize.allocation, resize=back))
+
+    def _resizing(self) -> list[str]:
+        return [uid for uid in self._of(bound=True) if self.known[uid].resize is not None]
+
+    def _staying(self) -> list[str]:
+        """Those that are on one host, in one size."""
+        return [uid for uid in self._of(bound=True) if uid not in {*self._resizing(), *self._migrating()}]
+
+    def _would_fit_in_place(self, uid: str, want: Request) -> bool:
+        """Beside the others, asking for nothing of what does not grow."""
+        had = self.cloud.claims[uid]
+        host = self.cloud.hosts.get(had.host)
+        if host is None:
+            return False
+        others = replace(self.cloud, claims={key: claim for key, claim in self.cloud.claims.items() if key != uid})
+        takes = want.resources
+        asked = replace(
+            want,
+            vcpus=0 if takes.vcpus and takes.vcpus <= had.resources.vcpus else want.vcpus,
+            memory=0 if takes.memory and takes.memory <= had.resources.memory else want.memory,
+            disk=0 if takes.disk <= had.resources.disk else want.disk,
+        )
+        rules = [type(filter_).__name__ for filter_ in FILTERS if filter_.in_place]
+        packed, _ = reference.packing(others, want, [host])
+        return reference.verdict(others, host, asked, rules) is None and bool(packed)
+
     # Migrations: the other host is claimed under a second key.
 
-    @precondition(lambda self: self._of(bound=True))
+    @precondition(lambda self: self._staying())
     @rule(data=st.data())
     def a_migration_begins(self, data: st.DataObject) -> None:
-        uid = self._some(data, self._of(bound=True))
+        uid = self._some(data, self._staying())
         source = self.known[uid].node
         dead = source not in self.cloud.hosts or bool(self.cloud.hosts[source].trouble)
         want = replace(self.wants[uid], excluded=self.wants[uid].excluded | {source}, node_name="", evacuated=dead)
@@ -387,8 +461,14 @@ class CloudMachine(RuleBasedStateMachine):
             self.cloud.claim(uid, a_claim(placement.host, want, allocation=placement.allocation, building=True))
 
     def _charges(self) -> list[Charge]:
-        """Of all that have a host, once each."""
-        return [charge_of(self.known[uid], self.wants[uid]) for uid in self.known if uid in self.cloud.claims]
+        """Of all that have a host, once each, with what is granted beside what they have."""
+        return [self._charge(uid) for uid in self.known if uid in self.cloud.claims]
+
+    def _charge(self, uid: str, *more: Request) -> Charge:
+        instance = self.known[uid]
+        wants = [self.wants[uid], *([instance.resize.want] if instance.resize else []), *more]
+        amount = Amount(1, *(max(getattr(want, name) for want in wants) for name in ("vcpus", "memory", "disk")))
+        return Charge(instance.key.namespace, instance.user, amount)
 
     def _place(self, want: Request) -> Placement | None:
         """A decision that is right: it has what was promised, and if there is none, there can't be any."""

@@ -50,7 +50,7 @@ def instance_of(told: OrphanStatus, node: str) -> Object:
     if not isinstance(record, dict):
         raise ValueError("the record is no object")
     try:
-        spec = instance_api.InstanceSpec.model_validate(record["spec"])
+        instance_api.InstanceSpec.model_validate(record["spec"])
         instance_api.InstanceStatus.model_validate(record["status"])
     except (KeyError, ValidationError) as error:
         raise ValueError(f"the record lacks what an Instance has: {error}") from error
@@ -66,6 +66,6 @@ def instance_of(told: OrphanStatus, node: str) -> Object:
             "annotations": {ADOPT: adoption(told.uid, node)},
             "finalizers": [FINALIZER],
         },
-        "spec": spec.to_wire(),
+        "spec": record["spec"],
         "status": record["status"] | {"nodeName": node, "domainUid": told.uid},
     }
