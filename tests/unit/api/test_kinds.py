@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import pytest
 import yaml
 
+from hypernova_api.action import ADMINISTER
 from hypernova_api.crds.__main__ import main
 from hypernova_api.crds.render import crd_file, custom_resource_definition
 from hypernova_api.kinds import KINDS
@@ -26,6 +27,7 @@ from support.builders import (
     a_key_pair,
     a_quota,
     a_zone,
+    an_action,
     an_image,
     an_instance,
     stored,
@@ -71,6 +73,18 @@ OBJECTS = [
         traits={"required": ["HW_CPU_X86_AVX2"], "forbidden": ["CUSTOM_SLOW"]},
         aggregateRequirements=[{"key": "disk", "operator": "AllIn", "values": ["ssd", "raid"]}],
         access={"namespaceSelector": {"matchLabels": {"tier": "gold"}}},
+    ),
+    an_action(
+        "Rebuild",
+        rebuild={"image": {"name": "new", "namespace": "images"}, "keyPairs": ["ops"], "userData": {"inline": "#!"}},
+        ttlSecondsAfterFinished=60,
+        status={
+            "phase": "Running",
+            "nodeName": "node-a",
+            "steps": [{"name": "FetchImage", "startTime": EPOCH}],
+            "progress": 40,
+            "conditions": [a_condition("Complete", False, "Running")],
+        },
     ),
     an_instance(
         availabilityZone="az1",
@@ -237,8 +251,8 @@ def test_the_policies_speak_of_the_same_names_as_the_code() -> None:
     def names(file: str) -> set[str]:
         return set(re.findall(rf"{re.escape(GROUP)}/[-a-z]+", (CRDS / file).read_text()))
 
-    assert names("policies.yaml") == {CREATED_BY}
-    assert names("policies-mutating.yaml") == {CREATED_BY, FINALIZER}
+    assert names("policies.yaml") == {CREATED_BY, ADMINISTER}
+    assert names("policies-mutating.yaml") == {CREATED_BY, ADMINISTER, FINALIZER}
 
 
 def test_every_policy_is_bound() -> None:
