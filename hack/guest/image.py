@@ -74,7 +74,7 @@ class Guest:
 def build() -> Guest:
     """The test guest; built if these sources or the Debian packages it is made from changed since it was.
 
-    Takes 1 s if there is nothing to build, else some seconds and 28 MB from the Debian mirror.
+    Takes 1 s if there is nothing to build, else some seconds and 34 MB from the Debian mirror.
 
     Raises:
         CommandError: the packages can't be fetched, or a tool failed.
