@@ -16,6 +16,9 @@ from support.builders import a_condition, an_action
 from support.image_server import ImageServer
 from support.waiting import eventually, eventually_async
 
+HASH = "$6$hypernova$G0Fh8vGp3bq7L9yOJd1yqk3v5m1o0c2Qe9zv0H6G0m4d0s8f7n3X1c5V9b2N6m4L8k1J3h5G7f9D2s4A6p8O0"
+"""Of no password that anybody knows."""
+
 
 @dataclass(frozen=True, slots=True)
 class SnapshotImage(BootImage):
@@ -235,27 +238,45 @@ async def test_a_deleted_instance_takes_its_actions_with_it(node: Node, boot_ima
     await node.gone("web-1")
 
 
-async def test_a_linux_guest_minds_a_soft_reboot_is_copied_while_it_runs_and_is_anew_after_a_rebuild(
+async def test_a_linux_guest_tells_of_itself_is_copied_while_it_runs_and_is_anew_after_a_rebuild(
     node: Node, linux: BootImage
 ) -> None:
     created = await node.create("web-1", linux, memory="96Mi", disk="1Gi", terminationGracePeriodSeconds=120)
     uid, address = created["metadata"]["uid"], created["status"]["addresses"][0]["ip"]
 
-    def ready(count: int, owner: str = uid, name: str = "web-1") -> bool:
+    def ready(number: int, boots: int, owner: str = uid, name: str = "web-1") -> bool:
+        """Whether its last READY is so many-th on its console, and it says of its disk that it was booted so often."""
         lines = [line for line in node.console(owner).splitlines() if "HYPERNOVA-GUEST READY" in line]
-        return bool(lines) and f"hostname={name} " in lines[-1] and f"boots={count} " in lines[-1]
+        return len(lines) == number and f"hostname={name} " in lines[-1] and f" boots={boots} " in lines[-1]
 
-    eventually(lambda: ready(1), "the guest's READY", 150)
+    eventually(lambda: ready(1, 1), "the guest's READY", 150)
     await ask(node, "Reboot", "soft")
     await done(node, "soft", "Rebooted", seconds=120)
     assert "POWEROFF" in node.console(uid), "it was not asked, but its plug pulled"
-    eventually(lambda: ready(2), "the same disk to boot again", 150)
+    eventually(lambda: ready(2, 2), "the same disk to boot again", 150)
+
+    info = (await do(node, "GetGuestInfo", "info", "GuestInfoRead"))["status"]["guestInfo"]
+    assert info["hostname"] == "web-1"
+    assert address in str(info["interfaces"])
+    await do(node, "SetPassword", "password", "PasswordSet", setPassword={"hash": HASH})
 
     obj = await do(node, "Snapshot", "snap", "SnapshotTaken", snapshot={"imageName": "copy"})
-    await do(node, "Rebuild", "rebuild", "Rebuilt", {"rebuild": {"image": linux.bound(), "keyPairs": []}})
-    eventually(lambda: ready(1), "a new disk to boot", 150)
-    readies = [line for line in node.console(uid).splitlines() if "HYPERNOVA-GUEST READY" in line]
-    assert len(readies) == 3
-    assert all(f" ip={address} " in line for line in readies)
-    second = await node.create("web-2", left_by(obj, node), memory="96Mi", disk="1Gi")
-    eventually(lambda: ready(3, second["metadata"]["uid"], "web-2"), "the copy to go on where it was", 150)
+    copy = await node.create("web-2", left_by(obj, node), memory="96Mi", disk="1Gi", terminationGracePeriodSeconds=0)
+    new = {"userData": {"inline": "#!/bin/sh\necho HYPERNOVA-GUEST ANEW >/dev/console\n"}}
+    resolved = {"rebuild": {"image": linux.bound(), "keyPairs": []}}
+    await do(node, "Rebuild", "rebuild", "Rebuilt", resolved, rebuild=new)
+    eventually(lambda: ready(1, 3, copy["metadata"]["uid"], "web-2"), "the copy to go on where it was", 200)
+    eventually(lambda: ready(3, 1), "a new disk to boot", 200)
+    eventually(lambda: "HYPERNOVA-GUEST ANEW" in node.console(uid), "the new user data to be run")
+    last = [line for line in node.console(uid).splitlines() if "HYPERNOVA-GUEST READY" in line][-1]
+    assert f" ip={address} " in last
+    assert " keys=0 " in last
+
+    await do(node, "InjectNMI", "nmi", "NMIInjected")
+
+    async def panicked() -> bool:
+        """As it does on an NMI."""
+        obj = await node.get("web-1")
+        return obj is not None and obj["status"].get("restartCount", 0) == 1
+
+    await eventually_async(panicked, "the guest to end by itself and be started again")
