@@ -164,3 +164,17 @@ async def test_what_is_done_to_an_instance_is_told_on_it(cloud: Cloud) -> None:
     assert [event["involvedObject"]["kind"] for event in events] == ["Instance"]
     assert events[0]["message"].startswith("Reboot (act-1, by admin): GuestAgentUnavailable")
     await cloud.remove(action)
+
+
+async def test_an_action_on_a_lost_node_says_so_and_goes_on_with_it(cloud: Cloud) -> None:
+    host = await cloud.host(duration=3)
+    await cloud.instance()
+    await cloud.bound()
+    action = await act(cloud)
+    await admitted(cloud, action)
+    await host.fall_silent()
+    assert host.name in await cloud.says(action, "Complete", "False", "NodeLost")
+    host.beat()
+    back = {"phase": "Running", "conditions": [a_condition("Ready")]}
+    await cloud.client.patch(RESOURCES["Instance"], "web-1", {"status": back}, cloud.namespace, subresource="status")
+    await cloud.says(action, "Complete", "False", "Admitted")
