@@ -14,17 +14,19 @@ from typing import Any
 
 from hypernova_agent import names, outcome
 from hypernova_agent.actions import level, oneshot, report, snapshot
-from hypernova_agent.actions.board import ACTIONS, Board
+from hypernova_agent.actions.board import Board
 from hypernova_agent.actions.precondition import refusal
 from hypernova_agent.actions.queue import Turn, turn_of
 from hypernova_agent.actions.report import Done, Failed, Result
 from hypernova_agent.actions.run import PROGRESS_SECONDS, Run, stop
+from hypernova_agent.actions.telling import ActionTeller, instance_key
 from hypernova_agent.ask import NOTHING, Ask
 from hypernova_agent.desired import domain_uid
 from hypernova_agent.errors import ImageError
 from hypernova_agent.host import Domain, Host, HostError
 from hypernova_agent.images.store import ImageStore
 from hypernova_agent.metrics import AgentMetrics
+from hypernova_agent.telling import INSTANCES
 from hypernova_agent.view import View
 from hypernova_api.action import ActionPhase, InstanceAction
 from hypernova_api.instance import BoundImage, Instance
@@ -42,11 +44,9 @@ from hypernova_kube.errors import (
 from hypernova_kube.events import EventRecorder
 from hypernova_kube.process.logs import get_logger
 from hypernova_kube.reflector import Change
-from hypernova_kube.resources import Key, Object, Resource
+from hypernova_kube.resources import Key
 
 log = get_logger(__name__)
-
-INSTANCES = Resource.of(Instance)
 
 _PASSING = (Conflict, NotFound, ServerError, TooManyRequests, Unauthorized)
 """Answers to a write that another look gets over."""
@@ -96,8 +96,7 @@ class NodeActions:
         self._store = store
         self._board = board
         self._instances = instances
-        self._events = events
-        self._metrics = metrics
+        self._teller = ActionTeller(client, board, events, metrics, wall_clock)
         self._wake = wake
         self._forget = forget
         self._retries = retries or Backoff(base=1.0, cap=60.0)
@@ -140,13 +139,13 @@ class NodeActions:
             raise
         except ApiError as error:
             # Whatever is wrong with an action, its Instance's life goes on.
-            log.warning("action refused", instance=_instance_key(turn.current), error=error)
+            log.warning("action refused", instance=instance_key(turn.current), error=error)
             await self._end(turn.current, Failed("ApiServerRefused", f"the API server refused to note it: {error}"))
             return None
 
     async def _go_on(self, instance: Instance, turn: Turn, action: InstanceAction, domain: Domain | None) -> Ask | None:
         for other, before in turn.waiting:
-            await self._tell(other, report.waiting(other, before, self._wall_clock()))
+            await self._teller.wait(other, before)
         if action.status.phase != ActionPhase.RUNNING:
             if (why := refusal(action, instance, domain)) is not None:
                 await self._end(action, Failed(why.reason, why.message))
@@ -164,9 +163,9 @@ class NodeActions:
                 case outcome.Settled() if level.reached(ask, domain):
                     await self._end(action, Done())
                 case outcome.Ended():
-                    await self._tell(action, report.hindered(action, "GuestStopped", _ENDED, self._wall_clock()))
+                    await self._teller.hinder(action, "GuestStopped", _ENDED)
                 case outcome.Failed(reason=reason, message=message):
-                    await self._tell(action, report.hindered(action, reason, message, self._wall_clock()))
+                    await self._teller.hinder(action, reason, message)
 
     def of(self, change: Change) -> list[Key]:
         """The open actions of the Instance that has changed."""
@@ -205,12 +204,10 @@ class NodeActions:
 
     async def _start(self, action: InstanceAction) -> InstanceAction:
         """Say that it runs. What must not be done twice is done after that only, and by this process alone."""
-        now = self._wall_clock()
-        steps = report.stepped((), _first_step(action), now)
-        started = await self._write(action, report.begun(action, steps, now))
+        steps = report.stepped((), _first_step(action), self._wall_clock())
+        begun = await self._teller.begin(action, steps)
         self._runs[action.metadata.uid] = Run(steps, told_at=self._clock())
-        log.info("action begun", instance=_instance_key(action), action=action.spec.type, name=action.metadata.name)
-        return InstanceAction.parse(started)
+        return begun
 
     async def _reset(self, instance: Instance, turn: Turn) -> None:
         """Whatever runs is given up, and the Instance looked at as by an agent that has just started."""
@@ -227,14 +224,8 @@ class NodeActions:
     async def _end(self, action: InstanceAction, result: Result) -> None:
         run = self._runs.get(action.metadata.uid)
         steps = run.steps if run is not None else action.status.steps
-        ended = await self._write(action, report.ended(action, steps, result, self._wall_clock()))
+        await self._teller.end(action, steps, result)
         self._runs.pop(action.metadata.uid, None)
-        reason = result.reason if isinstance(result, Failed) else ""
-        self._metrics.actions.labels(action.spec.type, reason).inc()
-        instance, type_ = _instance_key(action), action.spec.type
-        log.info("action ended", instance=instance, action=type_, name=action.metadata.name, reason=reason)
-        if isinstance(result, Failed):
-            self._events.warning(ended, result.reason, result.message)
 
     # Running
 
@@ -324,39 +315,21 @@ class NodeActions:
         return self._runs.setdefault(action.metadata.uid, Run(list(action.status.steps), told_at=self._clock()))
 
     def _launch(self, action: InstanceAction, run: Run, work: Coroutine[Any, Any, Result | None]) -> None:
-        run.launch(work, lambda: self._wake(_instance_key(action)))
+        run.launch(work, lambda: self._wake(instance_key(action)))
 
     def _let_go(self, run: Run) -> None:
         stopping = asyncio.create_task(stop([run]))
         self._stopping.add(stopping)
         stopping.add_done_callback(self._stopping.discard)
 
-    # The API server
-
     async def _tell_progress(self, action: InstanceAction, run: Run) -> None:
         if self._clock() - run.told_at < PROGRESS_SECONDS:
             return
-        await self._tell(action, report.progressed(action, run.steps, int(100 * run.part), self._wall_clock()))
+        await self._teller.progress(action, run.steps, run.part)
         run.told_at = self._clock()
 
-    async def _tell(self, action: InstanceAction, patch: Object | None) -> None:
-        if patch is not None:
-            await self._write(action, patch)
-
-    async def _write(self, action: InstanceAction, patch: Object) -> Object:
-        """Patch its status; returns it as it is then."""
-        metadata = action.metadata
-        try:
-            written = await self._client.patch(ACTIONS, metadata.name, patch, metadata.namespace, subresource="status")
-        except Conflict:
-            # Somebody has put a label on it, say: go on from what is there now, with the next look.
-            self._board.wrote(await self._client.get(ACTIONS, metadata.name, metadata.namespace))
-            raise
-        self._board.wrote(written)
-        return written
-
     def _has_instance(self, action: InstanceAction) -> bool:
-        instance = self._instances.instance(_instance_key(action))
+        instance = self._instances.instance(instance_key(action))
         return instance is not None and _is_alive(action, instance)
 
     async def _instance_lives(self, action: InstanceAction) -> bool:
@@ -382,7 +355,3 @@ def _first_step(action: InstanceAction) -> str:
             return level.RESTART
         case other:
             return other
-
-
-def _instance_key(action: InstanceAction) -> Key:
-    return Key(action.metadata.namespace, action.spec.instance)
