@@ -24,6 +24,8 @@ POLL_SECONDS = 0.5
 _ABORT_POLLS = 60
 """How long to wait for a job to be given up; what it writes after that goes into a file that nobody sees."""
 
+_ENDED = "the guest ended while its disk was copied"
+
 
 @dataclass(frozen=True, slots=True)
 class Copy:
@@ -140,12 +142,14 @@ def _backed_up(virt: libvirt.virConnect, uid: str) -> float | None:
         HostError: it has failed, or nobody knows any more.
     """
     found = virt.lookupByUUIDString(uid)
+    if not found.isActive():
+        raise HostError(_ENDED)
     now = found.jobStats()
     if now["type"] != libvirt.VIR_DOMAIN_JOB_NONE:
         return float(now.get("disk_processed", 0) / max(now.get("disk_total", 0), 1))
     ended = found.jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED)
     if ended.get("operation") != libvirt.VIR_DOMAIN_JOB_OPERATION_BACKUP:
-        raise HostError("the guest ended while its disk was copied")
+        raise HostError(_ENDED)
     if ended["type"] != libvirt.VIR_DOMAIN_JOB_COMPLETED:
         raise HostError(f"the disk could not be copied: {ended.get('errmsg', 'QEMU does not say why')}")
     return None

@@ -129,6 +129,21 @@ def discard_saved(virt: libvirt.virConnect, uid: str) -> None:
         found.managedSaveRemove()
 
 
+def discard_stale(virt: libvirt.virConnect) -> None:
+    """Forget what was saved of guests that run on: libvirtd died when it had saved them, and before it ended them.
+
+    They would go on from there at their next start, on disks that have gone on without them.
+    """
+    for found in virt.listAllDomains():
+        try:
+            # In this order: one that is being saved has nothing saved as long as it runs.
+            if found.hasManagedSaveImage() and found.isActive() and _domain(found) is not None:
+                found.managedSaveRemove()
+        except libvirt.libvirtError as error:
+            if not says(error, libvirt.VIR_ERR_NO_DOMAIN):
+                raise
+
+
 def abort_job(virt: libvirt.virConnect, uid: str) -> None:
     """Have libvirt give up what it does with the guest for long: saving it, copying its disk."""
     _unless_down(virt, uid, lambda found: found.abortJob())
@@ -175,7 +190,7 @@ def _domain(found: libvirt.virDomain) -> Domain | None:
         if metadata is None or metadata.owner.uid != found.UUIDString():
             return None
         running = detailed(found.XMLDesc)
-        saved = bool(detailed(found.hasManagedSaveImage))
+        saved = _saved(found)
         # Last: of one that starts or ends meanwhile it says what is, and an event of that is on its way.
         state, reason = detailed(found.state)
     except libvirt.libvirtError as error:
@@ -188,6 +203,19 @@ def _domain(found: libvirt.virDomain) -> Domain | None:
         seen,
         defined=parse_definition(defined),
         running=None if seen in OFF else parse_definition(running),
-        saved=saved,
+        saved=saved and seen in OFF,
         run=metadata.run,
     )
+
+
+def _saved(found: libvirt.virDomain) -> bool:
+    """Whether its guest's memory is on disk, all of it: if libvirtd dies as it saves a guest, it leaves what it has."""
+    if not detailed(found.hasManagedSaveImage):
+        return False
+    try:
+        detailed(found.managedSaveGetXMLDesc)
+    except libvirt.libvirtError as error:
+        if says(error, libvirt.VIR_ERR_OPERATION_FAILED):
+            return False
+        raise
+    return True

@@ -74,6 +74,7 @@ class LibvirtHost:
                 self._pool_path = await self._connection.call(storage.ensure, self._pool)
             async with self._network_turn:
                 await self._connection.call(networks.ensure, self._network)
+            await self._connection.call(domains.discard_stale)
         except BaseException:
             await self._connection.close()
             raise

@@ -206,8 +206,15 @@ def _volume(found: libvirt.virStorageVol) -> Volume | None:
 
 
 def _sweep(pool: libvirt.virStoragePool) -> None:
-    """Delete what an upload left behind when agent or libvirtd died in it: the volume first, its marker last."""
+    """Delete what an upload or a copy left behind when agent or libvirtd died in it: the volume first, its marker last.
+
+    What libvirt itself is still making, for an agent that is no more, stays for the next time.
+    """
     for marker in pool.listVolumes():
         if marker.endswith(PARTIAL):
-            delete(pool, marker.removesuffix(PARTIAL))
-            delete(pool, marker)
+            try:
+                delete(pool, marker.removesuffix(PARTIAL))
+                delete(pool, marker)
+            except libvirt.libvirtError as error:
+                if not says(error, libvirt.VIR_ERR_OPERATION_INVALID):
+                    raise
