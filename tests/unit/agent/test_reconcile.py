@@ -459,7 +459,7 @@ async def test_who_was_refused_a_cpu_gets_it_once_it_is_dedicated_and_later_gues
         await asyncio.sleep(1)
         xmls = {domain.owner.name: domain.xml for domain in rig.host.machine.domains.values()}
         assert '<vcpupin vcpu="0" cpuset="3" />' in xmls["pinned"]
-        assert '<vcpu cpuset="0-2" current="1">4</vcpu>' in xmls["plain"]
+        assert 'cpuset="0-2"' in xmls["plain"]
 
 
 @virtual_time
