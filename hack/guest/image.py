@@ -30,6 +30,9 @@ _LIBRARIES = ("libc", "libglib-2.0", "libgmodule-2.0", "libm", "libnuma", "libpc
 
 _LIBRARY_FOLDER = "lib/x86_64-linux-gnu"
 
+_SECTORS = ("serial", "halt", "flood", "end")
+"""Boot sectors, in the order of `Guest`'s fields."""
+
 # The serial console comes last: that is the one /dev/console is. The rest only saves time under emulation.
 _OPTIONS = "console=tty0 console=ttyS0 quiet mitigations=off nokaslr tsc=unstable no_timer_check cryptomgr.notests"
 # Memory that is plugged in is used, and can be unplugged; that there could be any takes no 64 MiB for bounce
@@ -63,12 +66,17 @@ class Guest:
 
     flood_sector_sha256: str
 
+    end_sector: Path
+    """One boot sector that powers itself off after a second. Format raw."""
+
+    end_sector_sha256: str
+
     @classmethod
     def load(cls, folder: Path) -> Self:
         """The guest built into a folder."""
-        images = (folder / name for name in ("linux.qcow2", "serial.raw", "halt.raw", "flood.raw"))
-        qcow2, serial, halt, flood = ((image, _sha256(image)) for image in images)
-        return cls(*qcow2, *serial, *halt, *flood)
+        images = (folder / name for name in ("linux.qcow2", *(f"{sector}.raw" for sector in _SECTORS)))
+        qcow2, serial, halt, flood, end = ((image, _sha256(image)) for image in images)
+        return cls(*qcow2, *serial, *halt, *flood, *end)
 
 
 def build() -> Guest:
@@ -91,7 +99,7 @@ def build() -> Guest:
         archive.write_bytes(initramfs.archive(_entries(content)))
         linux_disk(content, kernel, archive, _OPTIONS, folder / "linux.qcow2")
         archive.unlink()
-        for name in ("serial", "halt", "flood"):
+        for name in _SECTORS:
             sector_disk(_HERE / "sectors" / f"{name}.S", folder / f"{name}.raw")
 
     return Guest.load(built("guest", digest([*sources, *versions]), fill))

@@ -19,6 +19,9 @@ T = TypeVar("T")
 MESSAGE_LIMIT = 200
 """Characters of a message: what fits a condition that people read."""
 
+_END = 150
+"""Characters of a message's end that are always told."""
+
 _LOOKS = 5
 
 
@@ -28,9 +31,12 @@ def host_fault(error: libvirt.libvirtError, *, alive: bool) -> HostFault:
 
 
 def shortened(message: str) -> str:
-    """The message on one line of at most MESSAGE_LIMIT characters; QEMU's own can be a page."""
+    """The message on one line of at most MESSAGE_LIMIT characters, without its middle: QEMU's own can be a page.
+
+    Of a program that failed, as qemu-img does in a full pool, libvirt first tells the command line, and why at the end.
+    """
     line = " ".join(message.split())
-    return line if len(line) <= MESSAGE_LIMIT else line[: MESSAGE_LIMIT - 1] + "…"
+    return line if len(line) <= MESSAGE_LIMIT else f"{line[: MESSAGE_LIMIT - _END - 1]}…{line[-_END:]}"
 
 
 def says(error: libvirt.libvirtError, *codes: int) -> bool:
