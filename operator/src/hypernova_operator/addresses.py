@@ -71,8 +71,9 @@ class Addresses:
             self._held[uid] = assignments
         else:
             del self._held[uid]
-        self._ips.update(each.ip for each in assignments)
-        self._macs.update(each.mac for each in assignments)
+        for each in assignments:
+            self._ips[each.ip] += 1
+            self._macs[each.mac] += 1
         for each in before:
             _decrease(self._ips, each.ip)
             _decrease(self._macs, each.mac)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import Any
 
@@ -123,6 +124,58 @@ def test_a_record_is_a_fraction_of_its_object() -> None:
     instance = records.instance(stored(an_instance(userData=user_data)))
     assert not any("x" * 60000 in str(getattr(instance, slot)) for slot in instance.__slots__)
     assert sys.getsizeof(instance) < 256
+
+
+def test_a_resize_under_way_is_what_the_instance_has_and_what_is_granted() -> None:
+    large = {"name": "m1.large", "vcpus": 4, "memory": "8Gi", "rootDisk": "10Gi"}
+    allocation = {"devices": [{"alias": "gpu", "address": "0000:65:00.0"}]}
+    granted = a_condition("Resized", False, "Granted", "it is being given")
+    instance = records.instance(
+        bound_instance(resize={"flavor": large, "allocation": allocation}, conditions=[granted])
+    )
+    assert (instance.bound_flavor, instance.want) == ("m1.small", Request(2, 4 * GI, 10 * GI))
+    assert instance.resize == records.Resize(
+        "m1.large", Request(4, 8 * GI, 10 * GI), Allocation((), (("gpu", "0000:65:00.0"),))
+    )
+    assert instance.resized == records.Told("Granted", "it is being given")
+    done = records.instance(bound_instance(conditions=[granted | {"status": "True"}]))
+    assert (done.resize, done.resized) == (None, None)
+
+
+def test_an_instance_has_a_network_card_for_each_network_it_names_and_one_if_it_names_none() -> None:
+    assert records.instance(stored(an_instance())).cards == 1
+    two = [{"name": "default"}, {"name": "default", "linkState": "Down"}]
+    assert records.instance(stored(an_instance(networks=two))).cards == 2
+
+
+def test_that_a_node_is_lost_is_known_by_the_reason_and_what_is_said() -> None:
+    lost = a_condition("Ready", None, records.NODE_LOST, "node-a is silent")
+    assert records.instance(bound_instance(phase="Unknown", conditions=[lost])).lost == "node-a is silent"
+    assert records.instance(bound_instance(phase="Unknown")).lost == ""
+
+
+@pytest.mark.parametrize("effect", ["NoExecute", "NoSchedule", "PreferNoSchedule"])
+def test_a_node_that_is_out_of_service_is_fenced(effect: str) -> None:
+    assert records.node(stored(a_node(taints=[a_taint("node.kubernetes.io/out-of-service", effect=effect)]))).fenced
+    assert not records.node(stored(a_node(taints=[a_taint("node.kubernetes.io/unreachable", effect=effect)]))).fenced
+
+
+def test_a_hypervisor_whose_agent_is_lost_says_so_whatever_else_it_says() -> None:
+    lost = [a_condition("Ready", None, records.AGENT_LOST)]
+    assert hypervisor(conditions=lost).lost
+    assert hypervisor(conditions=lost, domainType="nonsense").lost
+    assert not hypervisor().lost
+
+
+def test_an_orphan_is_known_with_what_its_instance_took_if_its_domain_remembers() -> None:
+    status = bound_instance()["status"]
+    record = json.dumps({"labels": {}, "spec": an_instance()["spec"], "status": status})
+    told = {"uid": "u-1", "namespace": "shop", "name": "web-1", "running": True}
+    known, unknown = hypervisor(orphans=[told | {"record": record}, told | {"uid": "u-2"}]).orphans
+    assert known.key == unknown.key == Key("shop", "web-1")
+    assert known.instance is not None
+    assert (known.instance.node, known.instance.want) == ("node-a", Request(2, 4 * GI, 10 * GI))
+    assert unknown.instance is None
 
 
 def test_a_flavor_wants_of_a_host_what_it_says() -> None:

@@ -172,13 +172,15 @@ def claim_of(instance: Instance) -> Claim:
     )
 
 
-def charge_of(instance: Instance, *wants: Request) -> Charge:
+def charge_of(instance: Instance, want: Request, *others: Request) -> Charge:
     """What an Instance uses of quotas: its whole size, wherever on the host that comes from. Pure.
 
     Of several sizes, enough for each: what is under way counts once.
     """
-    amounts = (Amount(1, want.vcpus, want.memory, want.disk) for want in wants)
-    return Charge(instance.key.namespace, instance.user, Amount(*map(max, zip(*amounts, strict=True))))
+    amount = Amount(1, want.vcpus, want.memory, want.disk)
+    for other in others:
+        amount = Amount(1, *map(max, amount[1:], (other.vcpus, other.memory, other.disk)))
+    return Charge(instance.key.namespace, instance.user, amount)
 
 
 def _assignments(instance: Instance) -> Assignments:

@@ -134,6 +134,7 @@ def instance(obj: Object) -> Instance:
     bound = bool(wire.get("nodeName"))
     used = _STATUS_USED if bound else ("conditions",)
     status = instance_api.InstanceStatus.model_validate({field: wire[field] for field in used if field in wire})
+    said = {each["type"]: each for each in wire.get("conditions", ())} if bound else {}
     phase = wire.get("phase")
     return Instance(
         *identity(metadata),
@@ -153,11 +154,11 @@ def instance(obj: Object) -> Instance:
         want=_want_of(wire, wire.get("flavor")) if bound else None,
         allocation=allocations.read(status.allocation) if status.allocation else NO_ALLOCATION,
         resize=_resize_of(wire) if bound and "resize" in wire else None,
-        resized=_told(wire, RESIZED) if bound else None,
+        resized=_told(said.get(RESIZED)),
         building=bound and phase == instance_api.Phase.BUILDING,
         failed=bound and phase == instance_api.Phase.FAILED,
-        drift=_drift(wire) if bound else "",
-        lost=_lost(wire) if bound else "",
+        drift=_drift(said.get(DRIFT)),
+        lost=_lost(said.get("Ready")),
         adopt=metadata.annotations.get(ADOPT, ""),
         cards=len(spec.networks or (None,)),
         addresses=tuple(status.addresses),
@@ -206,20 +207,13 @@ def _want(flavor: str, sha256: str, properties: str) -> Request:
     return wants.with_image(want, sha256, ImageProperties.model_validate_json(properties) if properties else None)
 
 
-def _drift(status: Object) -> str:
-    condition = _condition(status, DRIFT)
+def _drift(condition: Object | None) -> str:
     return sys.intern(condition.get("message", "")) if condition and condition["status"] == "True" else ""
 
 
-def _lost(status: Object) -> str:
-    condition = _condition(status, "Ready")
+def _lost(condition: Object | None) -> str:
     return sys.intern(condition["message"]) if condition and condition["reason"] == NODE_LOST else ""
 
 
-def _told(status: Object, type_: str) -> Told | None:
-    condition = _condition(status, type_)
+def _told(condition: Object | None) -> Told | None:
     return Told(condition["reason"], condition["message"]) if condition and condition["status"] != "True" else None
-
-
-def _condition(status: Object, type_: str) -> Object | None:
-    return next((each for each in status.get("conditions", ()) if each["type"] == type_), None)
