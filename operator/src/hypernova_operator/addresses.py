@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import TypeVar
@@ -53,7 +53,7 @@ class Addresses:
         ips: list[IPv4Address] = []
         try:
             for _ in range(number - len(before)):
-                ips.append(self._lowest())
+                ips.append(self._lowest(ips))
         except NoAddressFree:
             for ip in ips:
                 heapq.heappush(self._let_go, ip)
@@ -89,16 +89,16 @@ class Addresses:
         own = Counter(each.ip for each in self._held.get(but_by, ()))
         return [each.ip for each in assignments if self._ips[each.ip] > own[each.ip]]
 
-    def _lowest(self) -> IPv4Address:
-        # Both may name addresses that are held (again); those are passed over when they come up.
+    def _lowest(self, but: Collection[IPv4Address]) -> IPv4Address:
+        # Both may name addresses that are held (again), or name one twice; those are passed over when they come up.
         while self._let_go:
             ip = heapq.heappop(self._let_go)
-            if not self._ips[ip] and ip < self._never_used:
+            if not self._ips[ip] and ip < self._never_used and ip not in but:
                 return ip
         while self._never_used < self._last:
             ip = self._never_used
             self._never_used += 1
-            if not self._ips[ip]:
+            if not self._ips[ip] and ip not in but:
                 return ip
         raise NoAddressFree
 

@@ -124,6 +124,15 @@ def test_an_address_is_taken_by_whoever_has_it_but_for_oneself() -> None:
     assert addresses.taken(mine, but_by="nobody") == [each.ip for each in mine]
 
 
+def test_what_has_been_let_go_twice_is_not_given_to_two_cards_of_one_instance() -> None:
+    addresses = tiny()
+    addresses.assign("a")
+    addresses.assign("a", 2)
+    addresses.release("a")
+    first, second = addresses.assign("b", 2)
+    assert first.ip != second.ip
+
+
 @given(st.lists(st.tuples(st.sampled_from("abcdefg"), st.booleans()), max_size=60))
 def test_whatever_comes_and_goes_everybody_has_an_own_address_and_the_lowest(steps: list[tuple[str, bool]]) -> None:
     addresses, held = tiny(), {}
