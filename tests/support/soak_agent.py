@@ -69,6 +69,10 @@ class Agent:
             if known is None or _version(known) <= _version(last):
                 told[which] = obj
 
+        def listed(resource: Resource, objects: list[Object]) -> None:
+            told.update({which: None for which in told if which[0] == resource.plural})
+            told.update({(resource.plural, obj["metadata"]["uid"]): obj for obj in objects})
+
         client = self.client = SoakClient(
             self.around.api,
             process,
@@ -76,6 +80,7 @@ class Agent:
             line=self.line,
             fate=lambda verb, resource: self.around.api_fate(process, verb, resource),
             delivered=delivered,
+            listed=listed,
         )
         host = self.host = SoakHost(self.node, MemoryHost(self.machine), process, self.around.witness)
 

@@ -83,6 +83,7 @@ class SoakClient:
         line: Line,
         fate: Callable[[str, Resource], Fate | None] = lambda verb, resource: None,
         delivered: Callable[[Resource, Object | None, Object], None] = lambda resource, obj, last: None,
+        listed: Callable[[Resource, list[Object]], None] = lambda resource, objects: None,
     ) -> None:
         """A client.
 
@@ -94,6 +95,7 @@ class SoakClient:
             fate: is asked of each request.
             delivered: is told of every state of an object that the process gets to know: None when it is told that it
                 is gone, and the last state.
+            listed: is told of all objects of a list.
         """
         self.metrics = Metrics()
         self._api = api
@@ -102,6 +104,7 @@ class SoakClient:
         self._line = line
         self._fate = fate
         self._delivered = delivered
+        self._listed = listed
         self._feeds: list[Feed] = []
 
     def cut_watches(self) -> None:
@@ -143,8 +146,7 @@ class SoakClient:
         listing = await self._ask(
             "list", resource, lambda: Listing(self._api.list(resource, selector), str(self._api.version))
         )
-        for obj in listing.items:
-            self._delivered(resource, obj, obj)
+        self._listed(resource, listing.items)
         return listing
 
     async def list_metadata(

@@ -29,6 +29,10 @@ RESTARTING = {"Reboot", "Rebuild", "Rescue", "Unrescue"}
 """Actions that take a guest's power away, once each."""
 
 
+MOST_CALLS = 6000
+"""Of an agent in a minute; one that looks at all its Instances anew each second makes half as many."""
+
+
 class Auditor(Witness):
     """Watches all agents."""
 
@@ -41,10 +45,12 @@ class Auditor(Witness):
         self._actions: dict[str, Object] = {}
         self._for_actions: set[int] = set()
         """Calls under way that end a guest which is to run."""
+        self._calls: Counter[tuple[str, int]] = Counter()
         self._power_offs: Counter[str] = Counter()
         self._nmis: Counter[str] = Counter()
 
     def begins(self, process: Process, call: Call) -> HostFate | None:
+        self._count(process, call)
         if call.changes:
             self.ledger.note(str(call))
             self._judge(call, self.agents[call.node])
@@ -69,6 +75,13 @@ class Auditor(Witness):
             self._actions[written.new["metadata"]["uid"]] = written.new
 
     # Before
+
+    def _count(self, process: Process, call: Call) -> None:
+        """An agent that asks over and over does nothing else, and the soak hardly comes to an end."""
+        minute = process.name, int(self.ledger.clock() // 60)
+        self._calls[minute] += 1
+        if self._calls[minute] > MOST_CALLS:
+            self.ledger.give_up(f"{process.name} asks its host {MOST_CALLS} times in a minute, at last {call}")
 
     def _judge(self, call: Call, agent: Agent) -> None:
         uid = call.arguments.get("uid", "")

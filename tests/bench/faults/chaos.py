@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -70,6 +71,7 @@ EVENTS = {
     "status rewritten": 1.0,
     "image site away": 0.5,
     "clock jumps": 0.5,
+    "store restored": 0.2,
 }
 """All that happens, and how often."""
 
@@ -98,9 +100,7 @@ class Chaos:
     world: World
     rng: random.Random
     weights: dict[str, float] = field(default_factory=lambda: dict(EVENTS))
-    backups: list[Backup] = field(default_factory=list)
-    restored: bool = False
-    """Whether the store has ever been put back to an old state."""
+    backups: deque[Backup] = field(default_factory=lambda: deque(maxlen=10))
 
     _armed: list[Armed] = field(default_factory=list)
     _cures: dict[int, tuple[asyncio.TimerHandle, Callable[[], None]]] = field(default_factory=dict)
@@ -108,6 +108,7 @@ class Chaos:
 
     def strike(self) -> None:
         """Have something break."""
+        self.backups.append(self.world.api.backup())
         kinds = list(self.weights)
         kind = self.rng.choices(kinds, [self.weights[kind] for kind in kinds])[0]
         match kind:
@@ -319,7 +320,7 @@ class Chaos:
 
     def _restore(self) -> str:
         backup = self.rng.choice(self.backups)
-        self.restored = True
+        self.world.restored = True
         self.world.api.restore(backup, self.rng.choice((Unreachable("restored"), Expired(410, "Expired", "restored"))))
         return f"to version {backup.version}"
 

@@ -52,6 +52,9 @@ class Ledger:
     operations: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
+    given_up: bool = False
+    """Whether there is no point in going on."""
+
     trace: deque[str] = field(default_factory=lambda: deque(maxlen=4000))
 
     def note(self, text: str) -> None:
@@ -73,6 +76,12 @@ class Ledger:
         if all((known.wrong, known.message) != (wrong, message) for known in self.findings):
             self.findings.append(Finding(wrong, self.clock(), message))
             self.note(f"WRONG {wrong}: {message}")
+
+    def give_up(self, message: str) -> None:
+        """Something is so wrong that nothing more can be seen."""
+        if not self.given_up:
+            self.given_up = True
+            self.found(Wrong.BROKEN, message)
 
     def count(self, wrong: Wrong) -> int:
         """How many there are of one sort."""

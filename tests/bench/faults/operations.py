@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from hypernova_api.hypervisor import ORPHAN_ANNOTATION
 from hypernova_api.meta import FINALIZER
 from hypernova_kube.client import Client
 from hypernova_kube.errors import AlreadyExists, Conflict, Invalid, NotFound
@@ -17,7 +18,7 @@ from support.builders import an_instance
 from support.operators import RESOURCES
 from tests.bench.faults.ledger import Ledger
 
-INSTANCES, ACTIONS, IMAGES = RESOURCES["Instance"], RESOURCES["InstanceAction"], RESOURCES["Image"]
+INSTANCES, ACTIONS, HYPERVISORS = RESOURCES["Instance"], RESOURCES["InstanceAction"], RESOURCES["Hypervisor"]
 
 NAMESPACE = "shop"
 POWER_STATES = ("Running", "Stopped", "Paused", "Suspended")
@@ -28,7 +29,8 @@ HASH = "$6$salt$" + "x" * 86
 LIFE = {
     "create": 4.0,
     "delete": 2.0,
-    "force-delete": 0.1,
+    "force-delete": 0.5,
+    "orphan": 1.0,
     "power": 4.0,
     "power-burst": 2.0,
     "policy": 1.0,
@@ -75,9 +77,6 @@ class User:
     catalog: Catalog
     rng: random.Random
     ledger: Ledger
-    stripped: set[str] = field(default_factory=set)
-    """UIDs of Instances whose finalizer was taken away by force: what they leave behind is nobody's fault."""
-
     weights: dict[str, float] = field(default_factory=lambda: dict(WEIGHTS))
     states: tuple[str, ...] = POWER_STATES
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
@@ -90,6 +89,9 @@ class User:
         with suppress(NotFound, Conflict, AlreadyExists, Invalid):
             if not instances or (kind == "create" and len(instances) < self.catalog.most):
                 await self._create()
+                return
+            if kind == "orphan":
+                await self._decide()
                 return
             name = self.rng.choice(sorted(instances))
             await self._do(kind, name, instances[name])
@@ -142,9 +144,18 @@ class User:
     async def _force_delete(self, name: str, uid: str) -> None:
         """`kubectl delete`, then its finalizers edited away, as an impatient administrator does."""
         self.ledger.operated("force-delete", f"force-delete {name} {uid}")
-        self.stripped.add(uid)
         await self.client.delete(INSTANCES, name, NAMESPACE, uid=uid)
         await self.client.patch(INSTANCES, name, {"metadata": {"finalizers": None, "uid": uid}}, NAMESPACE)
+
+    async def _decide(self) -> None:
+        """An administrator looks at a Hypervisor's orphans, and says what becomes of one."""
+        for hypervisor in (await self.client.list(HYPERVISORS)).items:
+            for orphan in hypervisor.get("status", {}).get("orphans", []):
+                says, uid, node = self.rng.choice(("adopt", "remove")), orphan["uid"], hypervisor["metadata"]["name"]
+                self.ledger.operated("orphan", f"orphan {orphan['name']} {uid} on {node}: {says}")
+                annotations = {f"{ORPHAN_ANNOTATION}{uid}": says}
+                await self.client.patch(HYPERVISORS, node, {"metadata": {"annotations": annotations}})
+                return
 
     async def _edit(self, name: str, kind: str, **spec: Any) -> None:
         self.ledger.operated(kind, f"edit {name} {spec}")

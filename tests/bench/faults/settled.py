@@ -16,6 +16,9 @@ from tests.bench.faults.world import World
 
 Problem = tuple[Wrong, str]
 
+AFTER_RESTORE = {"DiskLost", "OutOfResources"}
+"""What may be said of an Instance that an old backup has brought back."""
+
 
 def problems(world: World) -> list[Problem]:
     """All that is wrong now."""
@@ -41,12 +44,14 @@ def _why_unsettled(world: World, instance: Object) -> str:
     ready = condition(instance, "Ready")
     if status.get("observedGeneration") != metadata["generation"]:
         return f"is of generation {metadata['generation']}, its status of {status.get('observedGeneration')}"
-    domain = world.agents[status["nodeName"]].machine.domains.get(metadata["uid"])
+    domain = world.agents[status["nodeName"]].machine.domains.get(domain_uid(instance))
     phase, is_, power_state = status.get("phase"), _state(domain), spec.get("powerState", "Running")
     if status.get("rescue"):
         power_state = "Rescued" if power_state == "Running" else power_state
     if (phase, is_) == ("Stopped", "Stopped") and _may_be_off(instance, power_state, ready):
         return ""
+    if world.restored and ready.get("reason") in AFTER_RESTORE:
+        return ""  # it is told that something of it is gone, or of somebody else by now
     if ready.get("status") != "True":
         return "is not ready"
     wanted = "Running" if power_state == "Rescued" else power_state
@@ -64,16 +69,18 @@ def _may_be_off(instance: Object, power_state: str, ready: Object) -> bool:
 
 
 def _loss(world: World, instance: Object) -> str:
-    status, uid = instance.get("status", {}), instance["metadata"]["uid"]
+    status, uid = instance.get("status", {}), domain_uid(instance)
     if not status.get("nodeName") or status.get("phase") in ("Pending", "Building"):
         return ""
     volumes = world.agents[status["nodeName"]].machine.volumes
     root = names.root_disk(uid, status.get("build") or "")
+    if world.restored and condition(instance, "Ready").get("reason") in AFTER_RESTORE:
+        return ""
     return "" if root in volumes else f"has no root disk {root}"
 
 
 def _leftovers(world: World) -> Iterator[Problem]:
-    instances = {obj["metadata"]["uid"]: obj for obj in world.api.objects.get(INSTANCES.plural, {}).values()}
+    instances = {domain_uid(obj): obj for obj in world.api.objects.get(INSTANCES.plural, {}).values()}
     for node, machine in world.machines():
         hypervisor = next(iter(each for key, each in world.api.objects["hypervisors"].items() if key.name == node))
         reported = {orphan["uid"] for orphan in hypervisor.get("status", {}).get("orphans", [])}
@@ -111,6 +118,11 @@ def _unfinished(world: World) -> Iterator[Problem]:
 def condition(obj: Object, type_: str) -> Object:
     """A condition; empty if there is none."""
     return next((each for each in obj.get("status", {}).get("conditions", []) if each["type"] == type_), {})
+
+
+def domain_uid(instance: Object) -> str:
+    """The UUID of an Instance's domain."""
+    return str(instance.get("status", {}).get("domainUid") or instance["metadata"]["uid"])
 
 
 def _state(domain: MemoryDomain | None) -> str:

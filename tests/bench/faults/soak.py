@@ -85,7 +85,7 @@ class _Course:
 
     async def _break(self) -> None:
         soak, operations, faults = self._soak, self._ledger.operations, self._ledger.faults
-        while operations.total() < soak.operations or faults.total() < soak.faults:
+        while not self._ledger.given_up and (operations.total() < soak.operations or faults.total() < soak.faults):
             await asyncio.sleep(self._rng.expovariate(1 / soak.pause))
             left = max(soak.operations - operations.total(), 0), max(soak.faults - faults.total(), 0)
             if self._rng.random() * sum(left) < left[1]:
@@ -126,7 +126,7 @@ class _Course:
         while left := problems(self._world):
             self._chaos.heal()
             self._world.keep_running()
-            if loop.time() > deadline:
+            if self._ledger.given_up or loop.time() > deadline:
                 break
             await asyncio.sleep(_LOOK_SECONDS)
         for wrong, message in left:

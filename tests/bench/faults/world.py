@@ -51,6 +51,8 @@ class World:
             node = f"node-{'abcdefgh'[number]}"
             self.agents[node] = Agent(node, Machine(facts=HOST, obedient=True, has_agent=True), self.around)
         self.operators = [OperatorProcess(f"operator-{number}", self.around) for number in range(operators)]
+        self.restored = False
+        """Whether the API server's store has ever been put back to an old backup."""
         self.powered = dict.fromkeys(self.agents, True)
         self.catalog = Catalog(tuple(FLAVORS), IMAGES, FEW_INSTANCES)
         user = Process("user", f"user-{seed}")
