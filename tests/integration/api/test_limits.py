@@ -22,6 +22,7 @@ from support.builders import (
     a_key_pair,
     a_quota,
     a_zone,
+    an_action,
     an_image,
     an_instance,
     without,
@@ -85,7 +86,16 @@ async def test_taken(obj: Object, objects: Any) -> None:
             "should match",
             id="dots in a namespace",
         ),
-        pytest.param(an_instance(powerState="Paused"), "spec.powerState", "Unsupported value", id="a power state"),
+        pytest.param(an_instance(powerState="Frozen"), "spec.powerState", "Unsupported value", id="a power state"),
+        pytest.param(an_instance(restartPolicy="Maybe"), "spec.restartPolicy", "Unsupported value", id="a policy"),
+        pytest.param(an_instance(locked={"reason": ""}), "spec.locked.reason", "should be at least 1", id="no reason"),
+        pytest.param(an_action("Destroy"), "spec.type", "Unsupported value", id="an action that nobody knows"),
+        pytest.param(
+            an_action("SetPassword", setPassword={"hash": "secret"}),
+            "spec.setPassword.hash",
+            "should match",
+            id="a password that could be read",
+        ),
         pytest.param(
             an_instance(keyPairs=["ops", "ops"]), "spec.keyPairs[1]", "Duplicate value", id="a key pair twice"
         ),
@@ -271,7 +281,8 @@ async def test_what_is_left_out_is_filled_in(objects: Any) -> None:
     flavor = await objects.create(without(a_flavor(), "spec.rootDisk"))
     hypervisor = await objects.create(without(a_hypervisor(), "spec"))
 
-    assert instance["spec"] == an_instance()["spec"] | {"powerState": "Running", "terminationGracePeriodSeconds": 60}
+    defaults = {"powerState": "Running", "restartPolicy": "Always", "terminationGracePeriodSeconds": 60}
+    assert instance["spec"] == an_instance()["spec"] | defaults
     assert flavor["spec"]["rootDisk"] == "0"
     assert hypervisor["spec"] == {"maintenance": False, "dedicatedCpus": ""}
 
@@ -457,7 +468,7 @@ async def test_a_status_comes_by_its_own_door_only(objects: Any) -> None:
     patched = await objects.patch(
         instance, {"status": {"phase": "Running"}, "spec": {"powerState": "Stopped"}}, "status"
     )
-    assert patched["status"] == {"phase": "Running"}
+    assert patched["status"] == {"phase": "Running", "restartCount": 0}
     assert patched["spec"]["powerState"] == "Running"
     assert patched["metadata"]["generation"] == 1
 
