@@ -485,15 +485,15 @@ CASES: dict[str, tuple[Desired, Observed, list[Step]]] = {
     ),
     # Deletion
     "deleted while on: power button": (should(deleting=True), seen(RUNNING), PRESSED),
-    "deleted, grace over: plug, and its domain forgotten": (
+    "deleted, grace over: plug, its address given back, its domain forgotten": (
         should(deleting=True),
         seen(RUNNING, stopping=Stopping(NOW - 60, NOW - 10)),
-        [PLUG, FORGET],
+        [PLUG, FREE, FORGET],
     ),
-    "deleted without grace: at once": (should(deleting=True, grace=0.0), seen(RUNNING), [PLUG, FORGET]),
-    "deleted while off: no waiting": (should(deleting=True), seen(OFF), [FORGET]),
-    "deleted while suspended: no waiting": (should(deleting=True), seen(SAVED), [DISCARD, FORGET]),
-    "deleted in its back-off: no waiting": (should(deleting=True), seen(CRASHED, start_after=NOW + 9), [FORGET]),
+    "deleted without grace: at once": (should(deleting=True, grace=0.0), seen(RUNNING), [PLUG, FREE, FORGET]),
+    "deleted while off: no waiting": (should(deleting=True), seen(OFF), [FREE, FORGET]),
+    "deleted while suspended: no waiting": (should(deleting=True), seen(SAVED), [DISCARD, FREE, FORGET]),
+    "deleted in its back-off: no waiting": (should(deleting=True), seen(CRASHED, start_after=NOW + 9), [FREE, FORGET]),
     "deleted, domain gone: all that is there": (
         should(deleting=True),
         seen(volumes={ROOT: 0, DRIVE: 0, LOG: 0, RESCUE: 0}, reservations=frozenset({RESERVATION, SECOND})),

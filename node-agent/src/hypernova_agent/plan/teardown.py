@@ -17,19 +17,24 @@ from hypernova_agent.steps import (
 
 
 def teardown(desired: Desired, observed: Observed) -> list[Step]:
-    """The domain first; volumes once no domain can have the host make more of them; nothing without our finalizer."""
+    """Addresses as long as the domain knows of them, the domain, then volumes, of which the host can make no more.
+
+    So whatever is left of an Instance whose object is taken away meanwhile can be found and told by its UID. Nothing is
+    touched without our finalizer.
+    """
     if not desired.finalizer:
         return []
     owner, domain = desired.owner, observed.domain
+    free = [ReleaseReservation(mac) for mac in sorted(each.mac for each in observed.reservations)]
     if domain is not None:
         steps = stop(desired, observed, desired.grace)
         if steps and isinstance(steps[-1], AwaitOff):
             return steps
         if domain.saved:
             steps.append(DiscardSaved(owner.uid))
-        return [*steps, UndefineDomain(owner.uid)]
+        return [*steps, *free, UndefineDomain(owner.uid)]
     return [
         *(DeleteVolume(name) for name in sorted(observed.volumes)),
-        *(ReleaseReservation(mac) for mac in sorted(each.mac for each in observed.reservations)),
+        *free,
         RemoveFinalizer(desired.uid, owner.namespace, owner.name),
     ]
