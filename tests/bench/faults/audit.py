@@ -72,7 +72,11 @@ class Auditor(Witness):
     def wrote(self, resource: Resource, written: Written) -> None:
         """Take note of what the API server has stored."""
         if resource.plural == "instanceactions" and written.new is not None:
-            self._actions[written.new["metadata"]["uid"]] = written.new
+            self.asked(written.new)
+
+    def asked(self, action: Object) -> None:
+        """There is, or was, an action."""
+        self._actions[action["metadata"]["uid"]] = action
 
     # Before
 
@@ -118,7 +122,10 @@ class Auditor(Witness):
     def _judge_deletion(self, call: Call, agent: Agent) -> None:
         volume = call.arguments["name"]
         uid = names.instance_of(volume)
-        if not uid or volume not in agent.machine.volumes or self._may_remove(uid, agent):
+        if not uid or volume not in agent.machine.volumes:
+            return
+        if self._may_remove(uid, agent):
+            self.launched.discard(volume)
             return
         instance = told(agent, uid)
         status = (instance or {}).get("status", {})
