@@ -22,7 +22,13 @@ async def test_an_instance_is_bound_with_everything_its_agent_needs(cloud: Cloud
     status = instance["status"]
     assert status["phase"] == "Building"
     assert status["nodeName"] == host.name
-    assert status["flavor"] == {"name": "m1.small", "vcpus": 1, "memory": "512Mi", "rootDisk": "0"}
+    assert status["flavor"] == {
+        "name": "m1.small",
+        "vcpus": 1,
+        "memory": "512Mi",
+        "rootDisk": "0",
+        "lockedMemory": False,
+    }
     assert status["image"] == {
         "name": "debian-12",
         "namespace": cloud.namespace,
@@ -235,6 +241,7 @@ async def test_a_host_whose_agent_falls_silent_takes_none_until_it_speaks(cloud:
     await cloud.instance("new")
     await cloud.refused("NoHostFits", "new", message=f"no heartbeat: {host.name}")
     host.beat()
+    await host.report(a_hypervisor_status(vcpus=8))
     await cloud.bound("new")
 
 

@@ -157,6 +157,27 @@ async def test_what_an_agent_says_that_is_back_is_left_alone() -> None:
 
 
 @virtual_time
+async def test_an_agent_that_writes_all_but_its_lease_is_not_contradicted_for_ever() -> None:
+    world = World()
+    world.bound()
+    await world.live(50)
+    world.beats = False
+    await world.works(50)
+    running = world.api.find(INSTANCES, WEB)
+    running["status"] |= {"phase": "Running", "conditions": [a_condition("Ready")]}
+    world.store(INSTANCES, running, WEB)
+    world.store(HYPERVISORS, a_hypervisor(status=a_hypervisor_status()), NODE)
+    before = list(world.api.requests)
+    await world.works(50)
+    assert world.api.requests == before
+    world.beats = True
+    await world.live(20)
+    world.beats = False
+    await world.works(50)
+    assert world.ready()[0] == "Unknown", "it is silent for another time"
+
+
+@virtual_time
 async def test_while_nobody_can_be_heard_nobody_is_lost_and_then_each_gets_its_time() -> None:
     world = World()
     world.bound()

@@ -84,6 +84,9 @@ class LostHosts:
         self._writes = writes
         self._wall_clock = wall_clock
         self._lost: set[str] = set()
+        self._told: dict[str, set[tuple[Key, str]]] = {}
+        """What has been said of whom since a node is lost. It is not said again: its agent may be able to write all but
+        its Lease, and would contradict for ever."""
         self._instances: WorkQueue[Key] = WorkQueue(
             self.reconcile,
             workers=WORKERS,
@@ -117,10 +120,11 @@ class LostHosts:
             log.warning("host lost", node=node, message=f"last heard of {self._liveness.last_heard(node) or 'never'}")
         for node in sorted(self._lost - lost):
             log.info("host heard of again", node=node)
+            self._told.pop(node, None)
         self._lost = lost
         for node in lost:
             hypervisor = self._cache.hypervisors.store.get(Key("", node))
-            if hypervisor is not None and not hypervisor.lost:
+            if hypervisor is not None and not hypervisor.lost and not self._was_told(node, hypervisor.key):
                 self._hypervisors.add(hypervisor.key)
             for key in self._placed.on_node(node):
                 instance = self._cache.instance(key)
@@ -145,7 +149,8 @@ class LostHosts:
                 continue
             words = self._words(instance)
             if instance.lost != words:
-                await self._writes.write(key, patches.lost(obj, words, self._wall_clock()), "status")
+                if await self._writes.write(key, patches.lost(obj, words, self._wall_clock()), "status"):
+                    self._told.setdefault(instance.node, set()).add((key, words))
             elif await self._writes.write(key, patches.let_go(obj)):
                 log.info("let go, as its node is fenced", instance=key, node=instance.node)
 
@@ -165,6 +170,7 @@ class LostHosts:
                 obj = await self._client.patch(HYPERVISORS, key.name, patch, subresource="status")
         except (Conflict, NotFound):
             return  # the next look tells
+        self._told.setdefault(key.name, set()).add((key, ""))
         self._cache.hypervisors.put(obj)
 
     def _concerns(self, instance: Instance | None) -> bool:
@@ -178,7 +184,13 @@ class LostHosts:
 
     def _is_told(self, instance: Instance) -> bool:
         """Whether all is said and done about an Instance of a lost host."""
-        return instance.lost == self._words(instance) and not (instance.deleting and self._is_fenced(instance.node))
+        words = self._words(instance)
+        if instance.lost == words:
+            return not (instance.deleting and self._is_fenced(instance.node))
+        return self._was_told(instance.node, instance.key, words)
+
+    def _was_told(self, node: str, key: Key, words: str = "") -> bool:
+        return (key, words) in self._told.get(node, ())
 
     def _words(self, instance: Instance) -> str:
         return message(instance, self._liveness.last_heard(instance.node), self._is_fenced(instance.node))
