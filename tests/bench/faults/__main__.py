@@ -1,31 +1,36 @@
 """`make bench-faults`: soaks one after another until enough has been done and broken. Ends with a RESULT line.
 
-FAULTS (default 1000), OPERATIONS (ten times as many), SEED (default 1), BACKEND (simulated). Each soak has a seed of
-its own, SEED, SEED + 1, ...: `SEED=17 SOAKS=1 FAULTS=25` does the 17th alone, and TRACE=text prints all that it did
-about a name or UID. WITHOUT=resize,Rebuild leaves kinds of operations and faults out.
+FAULTS (default 1000), OPERATIONS (ten times as many), SEED (default 1), BACKEND (simulated, or libvirt: then one soak in
+real time). Each soak has a seed of its own, SEED, SEED + 1, ...: `SEED=17 SOAKS=1 FAULTS=25` does the 17th alone, and
+TRACE=text prints all that it did about a name or UID. WITHOUT=resize,Rebuild leaves kinds of operations and faults out.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
 from collections import Counter
 
 from tests.bench.faults.ledger import Ledger, Wrong
+from tests.bench.faults.real import soak
 from tests.bench.faults.soak import Soak, run
 from tests.bench.figures import result
 
 FAULTS = int(os.environ.get("FAULTS", "1000"))
 OPERATIONS = int(os.environ.get("OPERATIONS", str(10 * FAULTS)))
 SEED = int(os.environ.get("SEED", "1"))
+BACKEND = os.environ.get("BACKEND", "simulated")
 FAULTS_A_SOAK = 25
 WIDTH = 1000
 """Characters of a finding that are shown."""
 
 
 def main() -> int:
-    """All soaks; the number that are wrong."""
+    """All soaks; 1 if anything is wrong."""
+    if BACKEND == "libvirt":
+        return _real()
     soaks = int(os.environ.get("SOAKS", "0")) or max(1, FAULTS // FAULTS_A_SOAK)
     faults, operations, began = Counter[str](), Counter[str](), time.monotonic()
     wrong = Counter[Wrong]()
@@ -45,6 +50,16 @@ def main() -> int:
         | {str(each): wrong[each] for each in Wrong},
     )
     return 1 if wrong else 0
+
+
+def _real() -> int:
+    """One soak on real hosts, in real time."""
+    ledger = asyncio.run(soak(FAULTS, SEED))
+    _tell(SEED, ledger)
+    counts = {str(each): ledger.count(each) for each in Wrong}
+    figures = {"seed": SEED, "operations": ledger.operations.total(), "faults": ledger.faults.total()}
+    result("faults_libvirt", figures | {"seconds": ledger.clock()} | counts)
+    return 1 if ledger.findings else 0
 
 
 def _tell(seed: int, ledger: Ledger) -> None:

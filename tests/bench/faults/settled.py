@@ -48,7 +48,7 @@ def _why_unsettled(world: World, instance: Object) -> str:
     phase, is_, power_state = status.get("phase"), _state(domain), spec.get("powerState", "Running")
     if status.get("rescue"):
         power_state = "Rescued" if power_state == "Running" else power_state
-    if (phase, is_) == ("Stopped", "Stopped") and _may_be_off(instance, power_state, ready):
+    if (phase, is_) == ("Stopped", "Stopped") and may_be_off(instance, power_state, ready):
         return ""
     if world.restored and ready.get("reason") in AFTER_RESTORE:
         return ""  # it is told that something of it is gone, or of somebody else by now
@@ -60,7 +60,7 @@ def _why_unsettled(world: World, instance: Object) -> str:
     return ""
 
 
-def _may_be_off(instance: Object, power_state: str, ready: Object) -> bool:
+def may_be_off(instance: Object, power_state: str, ready: Object) -> bool:
     """Whether a guest that should not be off has a reason to be: its policy, or that it was off before."""
     if power_state == "Suspended":
         return bool(ready.get("reason") == "NothingToSuspend")
