@@ -107,7 +107,7 @@ async def test_an_orphan_is_adopted_where_an_administrator_says_so(cloud: Cloud)
     await eventually_async(lambda: cloud.events("OrphanFound", "default"), "the orphan to be told of")
     await elsewhere.edit(disabled={"reason": "full"})
     await cloud.instance("no-room")
-    assert "lacks vCPUs (need 1, most free 0)" in await cloud.refused("NoHostFits", "no-room", "disabled")
+    await cloud.refused("NoHostFits", "no-room", "lacks vCPUs (need 1, most free 0)")
 
     annotation = f"{ORPHAN_ANNOTATION}{UID}"
     await cloud.client.patch(HYPERVISORS, host.name, {"metadata": {"annotations": {annotation: "adopt"}}})
