@@ -93,8 +93,8 @@ def _phase(desired: Desired, domain: Domain | None) -> Phase:
     """What the domain is in."""
     if domain is None:
         return Phase.BUILDING
-    if domain.state is DomainState.PAUSED:
-        return Phase.PAUSED
+    if domain.state is DomainState.PAUSED or (domain.state is DomainState.STALLED and desired.power_state == "Paused"):
+        return Phase.PAUSED  # whatever its CPUs stand still for, they do as asked; when it is to run, the disk is tried
     if domain.state in ALIVE:
         return Phase.RESCUED if _is_rescued(desired, domain) else Phase.RUNNING
     return Phase.SUSPENDED if domain.saved else Phase.STOPPED
@@ -108,7 +108,7 @@ def _is_rescued(desired: Desired, domain: Domain) -> bool:
 
 
 def _settled(desired: Desired, domain: Domain | None, phase: Phase) -> Verdict:
-    if domain is not None and domain.state is DomainState.STALLED:
+    if domain is not None and domain.state is DomainState.STALLED and phase is not Phase.PAUSED:
         message = (
             "the guest stands still, as its disk gives errors: the node's pool is full, read-only or broken; cure "
             "that, and the guest goes on by itself within a minute"

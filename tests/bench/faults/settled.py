@@ -55,6 +55,8 @@ def _why_unsettled(world: World, instance: Object) -> str:
     if ready.get("status") != "True":
         return "is not ready"
     wanted = "Running" if power_state == "Rescued" else power_state
+    if power_state == "Paused" and is_ == DomainState.STALLED:
+        is_ = "Paused"  # it stands still
     if (phase, is_) != (power_state, wanted):
         return f"should be {power_state}, its domain is {is_}, its phase {phase}"
     return ""

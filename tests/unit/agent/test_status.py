@@ -90,6 +90,12 @@ WORDS: dict[str, tuple[Desired, Outcome, Domain | None, Verdict]] = {
         domain(DomainState.STALLED),
         Verdict(Phase.RUNNING, "False", "DiskError", DISK_ERROR),
     ),
+    "paused-and-its-disk-fails": (
+        wanted(power_state="Paused"),
+        Settled(),
+        domain(DomainState.STALLED),
+        Verdict(Phase.PAUSED, "True", "Paused"),
+    ),
     "powered-off-and-over": (
         wanted(restart_policy="Never"),
         Settled(),
