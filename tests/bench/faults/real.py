@@ -29,6 +29,7 @@ from support.builders import a_flavor, an_image, an_instance
 from support.user import User as Kubectl
 from tests.bench.faults.ledger import Ledger, Wrong
 from tests.bench.faults.operations import INSTANCES, NAMESPACE, WEIGHTS, Catalog, User
+from tests.bench.faults.proofs import losses, written
 from tests.bench.faults.settled import condition, domain_uid, may_be_off
 
 NODES = ("node-a", "node-b")
@@ -259,21 +260,21 @@ class Course:
         before = {}
         for name, instance in (await self._instances()).items():
             if name.startswith("linux-"):
-                before[name] = len(self._proofs(instance))
+                before[name] = written(self._console(instance))
                 spec = {"powerState": "Running", "restartPolicy": "Always"}
                 await self._client.patch(INSTANCES, name, {"spec": spec}, NAMESPACE)
         deadline = time.monotonic() + SETTLING
         for name, count in before.items():
             while True:
                 instance = await self._client.get(INSTANCES, name, NAMESPACE)
-                if len(self._proofs(instance)) > count:
+                if written(self._console(instance)) > count:
                     break
                 if time.monotonic() > deadline:
                     self._ledger.found(Wrong.STUCK, f"{name} does not go on: {instance.get('status')}")
                     break
                 await asyncio.sleep(1)
-            for line in re.findall(r"CHECKSUM bad.*", self._console(instance)):
-                self._ledger.found(Wrong.LOST, f"{name}: {line}")
+            for loss in losses(self._console(instance)):
+                self._ledger.found(Wrong.LOST, f"{name}: {loss}")
         if len(before) < LINUX:
             self._ledger.found(Wrong.LOST, f"{LINUX - len(before)} Instances that nobody has deleted")
 
@@ -297,9 +298,6 @@ class Course:
     async def _instances(self) -> dict[str, Object]:
         found = (await self._client.list(INSTANCES, namespace=NAMESPACE)).items
         return {each["metadata"]["name"]: each for each in found}
-
-    def _proofs(self, instance: Object) -> list[str]:
-        return re.findall(r"CHECKSUM ok \d+", self._console(instance))
 
     def _console(self, instance: Object) -> str:
         node, uid = instance.get("status", {}).get("nodeName"), domain_uid(instance)
