@@ -1,7 +1,7 @@
 """`make bench-faults`: soaks one after another until enough has been done and broken. Ends with a RESULT line.
 
-FAULTS (default 1000), OPERATIONS (ten times as many), SEED (default 1), BACKEND (simulated, or libvirt: one soak in real
-time). Each soak has a seed of its own, SEED, SEED + 1, ...: `SEED=17 SOAKS=1 FAULTS=25` does the 17th alone, and
+FAULTS (default 1000), OPERATIONS (ten times as many), SEED (default 1), BACKEND (simulated, or libvirt: one soak in
+real time). Each soak has a seed of its own, SEED, SEED + 1, ...: `SEED=17 SOAKS=1 FAULTS=25` does the 17th alone, and
 TRACE=text prints all that it did about a name or UID. WITHOUT=resize,Rebuild leaves kinds of operations and faults out.
 """
 

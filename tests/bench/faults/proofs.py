@@ -1,4 +1,4 @@
-"""What a guest that proves its disk (`checksum`, in the test guest) has said on its console, and what it proves. Pure."""
+"""What a guest that proves its disk (`checksum`, in the test guest) has said on its console, and what that proves."""
 
 from __future__ import annotations
 
