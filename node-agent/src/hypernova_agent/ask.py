@@ -54,14 +54,3 @@ class Actions(Protocol):
             domain: the domain as it is now.
         """
         ...
-
-
-class NoActions:
-    """`Actions` of Instances that have none."""
-
-    async def begin(self, instance: Instance, domain: Domain | None) -> Ask | None:
-        """Nothing is asked for."""
-        return NOTHING
-
-    async def settle(self, instance: Instance, ask: Ask, outcome: Outcome, domain: Domain | None) -> None:
-        """Nobody listens."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from hypernova_agent.admission import Claim
-from hypernova_agent.ask import NOTHING, Actions, NoActions
+from hypernova_agent.ask import NOTHING, Actions
 from hypernova_agent.capacity import Room
 from hypernova_agent.desired import Desired, desired_of, domain_uid
 from hypernova_agent.errors import DiskLost, InstanceFault, NoEffect, OutOfResources
@@ -44,7 +45,7 @@ from hypernova_api.instance import Instance
 from hypernova_api.meta import FINALIZER
 from hypernova_kube.backoff import Backoff
 from hypernova_kube.client import Client
-from hypernova_kube.errors import Conflict, NotFound, ServerError, TooManyRequests, Unreachable
+from hypernova_kube.errors import Conflict, NotFound, ServerError, TooManyRequests, Unreachable, in_words
 from hypernova_kube.events import EventRecorder
 from hypernova_kube.process.logs import get_logger
 from hypernova_kube.resources import Key
@@ -55,6 +56,9 @@ log = get_logger(__name__)
 
 PROGRESS_SECONDS = 5.0
 """Between two writes about what takes long; what is done sooner is not written about."""
+
+_TELLING_SECONDS = 10.0
+"""That an API server which does not answer may hold up the next look at an Instance: its guest may have ended."""
 
 _UNREACHABLE_SECONDS = 5.0
 """Until the next look when the host does not answer, in case its loss is noticed by nobody else."""
@@ -84,7 +88,7 @@ class Reconciler:
         *,
         node: str,
         wake: Callable[[Key], None],
-        actions: Actions | None = None,
+        actions: Actions,
         backoffs: Backoffs | None = None,
         retries: Backoff | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -113,7 +117,7 @@ class Reconciler:
         self._view = view
         self._metrics = metrics
         self._node = node
-        self._actions = actions or NoActions()
+        self._actions = actions
         self._backoffs = backoffs or Backoffs()
         self._retries = retries or Backoff(base=2.0, cap=300.0)
         self._clock = clock
@@ -167,10 +171,12 @@ class Reconciler:
         instance = self._view.instance(key)
         if instance is None or self._executor is None or instance.status.node_name != self._node:
             return None
+        look = _Look()
         try:
             look = await self._look(self._executor, key, instance)
             if look.news is not None:
-                await self._tell(key, instance, look.news)
+                async with asyncio.timeout(_TELLING_SECONDS):
+                    await self._tell(key, instance, look.news)
         except HostUnreachable:
             # No failure of the Instance, whose guest runs on. The Hypervisor says it, and all are looked at afterwards.
             return _UNREACHABLE_SECONDS
@@ -178,10 +184,11 @@ class Reconciler:
             return await self._read_again(key)
         except NotFound:
             return None
-        except (Unreachable, ServerError, TooManyRequests) as error:
+        except (Unreachable, ServerError, TooManyRequests, TimeoutError) as error:
             delay = self._retries.next(key)
-            log.warning("API server away", instance=key, error=error, retry_in_s=delay)
-            return delay
+            log.warning("API server away", instance=key, error=in_words(error), retry_in_s=delay)
+            # What is due before, as the start of a guest that has ended, needs no API server.
+            return delay if look.again is None else min(delay, look.again)
         self._retries.forget(key)
         return look.again
 
