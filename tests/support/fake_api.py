@@ -48,11 +48,11 @@ class FakeApi:
         return FakeClient(self, trouble)
 
     def put(self, resource: Resource, obj: Object) -> Object:
-        """Store, as if somebody had written it."""
+        """Store, as if somebody had written it; a new object keeps the UID it brings."""
         version = next(self._versions)
         key = key_of(obj)
         before = self.stored.get((resource.plural, key))
-        uid = before["metadata"]["uid"] if before else f"uid-{version}"
+        uid = before["metadata"]["uid"] if before else obj["metadata"].get("uid", f"uid-{version}")
         metadata = {"generation": 1, **obj["metadata"], "uid": uid, "resourceVersion": str(version)}
         stored = {"apiVersion": resource.api_version, "kind": resource.kind, **obj, "metadata": metadata}
         self.stored[resource.plural, key] = copy.deepcopy(stored)
@@ -72,8 +72,12 @@ class FakeClient:
     def __init__(self, api: FakeApi, trouble: Callable[[str], Trouble | None]) -> None:
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
+        self.reconnects = 0
         self._api = api
         self._trouble = trouble
+
+    async def reconnect(self) -> None:
+        self.reconnects += 1
 
     async def get(self, resource: Resource, name: str, namespace: str = "") -> Object:
         return await self._ask("get", lambda: self._api.find(resource, Key(namespace, name)))

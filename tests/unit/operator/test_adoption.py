@@ -99,6 +99,17 @@ class World:
         return self.ledger.table.claimed("node-a").vcpus
 
 
+@virtual_time
+async def test_an_instance_that_an_old_store_knows_as_unbound_is_bound_where_its_domain_is() -> None:
+    world = World()
+    instance = an_instance("web-1", "shop", finalizers=[FINALIZER])
+    world.put(instance | {"metadata": instance["metadata"] | {"uid": UID}})
+    assert await world.adopter.reconcile(NODE) is None
+    status = world.instance()["status"]
+    assert (status["nodeName"], status["addresses"]) == ("node-a", STATUS["addresses"])
+    assert world.api.requests.count("create") == 0
+
+
 def once(trouble: Trouble, verb: str, after: int = 0) -> Callable[[str], Trouble | None]:
     """Trouble for one such request, after so many that have none."""
     left, before = [trouble], [None] * after

@@ -137,6 +137,27 @@ async def test_an_instance_is_bound_in_one_write() -> None:
 
 
 @virtual_time
+async def test_an_instance_whose_domain_some_host_has_already_gets_no_second_one() -> None:
+    world = World()
+    world.add_host("node-b")
+    world.create()
+    orphan = {"uid": world.stored()["metadata"]["uid"], "namespace": "default", "name": "web-1", "running": True}
+    known = world.cache.hypervisors.store.get(Key("", "node-b"))
+    assert known is not None
+    hypervisor = a_hypervisor("node-b", status=a_hypervisor_status(orphans=[orphan]))
+    world.cache.hypervisors.put(stored(hypervisor, resourceVersion=str(known.version + 1)))
+    await world.binder.reconcile(WEB)
+    (told,) = [each for each in world.status()["conditions"] if each["type"] == "Scheduled"]
+    assert "nodeName" not in world.status()
+    assert (told["reason"], "node-b" in told["message"]) == ("DomainExists", True)
+    hypervisor = a_hypervisor("node-b", status=a_hypervisor_status())
+    world.cache.hypervisors.put(stored(hypervisor, resourceVersion=str(known.version + 2)))
+    world.see()
+    await world.binder.reconcile(WEB)
+    assert world.status()["nodeName"]
+
+
+@virtual_time
 async def test_a_bound_instance_is_left_alone_even_if_the_watch_lags() -> None:
     world = World()
     world.create()

@@ -140,7 +140,8 @@ class Adopter:
                 return Unadoptable("AdoptionRefused", f"Instance {key} cannot be made anew for domain {uid}: {error}")
             if stored is None:
                 return False
-        if stored["metadata"].get("annotations", {}).get(ADOPT) != mark:
+        its_own = stored["metadata"]["uid"] == uid  # an old copy of the store knows it, and not where it is
+        if not its_own and stored["metadata"].get("annotations", {}).get(ADOPT) != mark:
             message = (
                 f"domain {uid} was that of Instance {key}, and another of this name is there: delete that one to have "
                 "the domain adopted, or the domain by the annotation's value remove"

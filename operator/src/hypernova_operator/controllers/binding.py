@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from hypernova_api.hypervisor import ORPHAN_ANNOTATION
 from hypernova_api.network import DEFAULT_NETWORK
 from hypernova_kube.errors import ApiError
 from hypernova_kube.events import EventRecorder
@@ -112,6 +113,13 @@ class Binder:
                 "delete the Instance"
             )
             return Unmet("AwaitingAdoption", message, frozenset())
+        if has := self._ledger.orphans.get(instance.uid):
+            # As after the API server's store was put back to a copy from before it was bound.
+            message = (
+                f"node {has} has its domain or disks already, and no other may get a second: annotate Hypervisor {has} "
+                f"with {ORPHAN_ANNOTATION}{instance.uid}: adopt binds the Instance there, remove deletes what is there"
+            )
+            return Unmet("DomainExists", message, frozenset())
         started = self._clock()
         table = self._ledger.table
         resolved = resolve(instance, self._cache, self._ledger.host_of)

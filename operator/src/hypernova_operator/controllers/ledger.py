@@ -32,6 +32,8 @@ class Ledger:
         self.table = HostTable()
         self.addresses = Addresses()
         self.quotas = Quotas(cache)
+        self.orphans: dict[str, str] = {}
+        """The node of each domain, or set of disks, without an Instance; by the UID that its Instance had."""
         self._on_room = on_room
         self._hypervisors = cache.hypervisors.store
         cache.hosts.subscribe(self._on_host)
@@ -124,8 +126,10 @@ class Ledger:
         before = {orphan.uid for orphan in old.orphans} if old is not None else set()
         after = {orphan.uid: orphan for orphan in new.orphans} if new is not None else {}
         for uid in before - after.keys():
+            self.orphans.pop(uid, None)
             self.release(_orphan(key.name, uid))
         for uid, orphan in after.items():
+            self.orphans[uid] = key.name
             if orphan.instance is not None:
                 self.table.claim(_orphan(key.name, uid), claim_of(orphan.instance))
                 self.addresses.hold(_orphan(key.name, uid), _assignments(orphan.instance))
