@@ -115,9 +115,11 @@ def operator(cluster: Cluster, folder: Path, name: str, *flags: str, kubeconfig:
     return Program(folder, name, "hypernova_operator", "--kubeconfig", str(kubeconfig), "--identity", name, *flags)
 
 
-def agent(cluster: Cluster, host: Host, folder: Path, node: str, *flags: str) -> Program:
+def agent(
+    cluster: Cluster, host: Host, folder: Path, node: str, *flags: str, kubeconfig: Path | None = None
+) -> Program:
     """The agent of a lab host, with the rights of a Pod on the Node."""
-    kubeconfig = cluster.service_account_kubeconfig(NAMESPACE, "hypernova-node-agent", node=node)
+    kubeconfig = kubeconfig or agent_kubeconfig(cluster, node)
     return Program(
         folder,
         f"agent-{node}",
@@ -127,6 +129,11 @@ def agent(cluster: Cluster, host: Host, folder: Path, node: str, *flags: str) ->
         *("--domain-type", "qemu"),
         *flags,
     )
+
+
+def agent_kubeconfig(cluster: Cluster, node: str) -> Path:
+    """What a node's agent logs in with."""
+    return cluster.service_account_kubeconfig(NAMESPACE, "hypernova-node-agent", node=node)
 
 
 def kept_port(file: Path) -> int:

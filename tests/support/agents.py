@@ -1,5 +1,6 @@
 """A node with a real agent process, and what a user and the operator would do to Instances on it."""
 
+import asyncio
 import itertools
 import os
 import re
@@ -20,6 +21,7 @@ from hypernova_kube.errors import NotFound
 from hypernova_kube.resources import Object
 from support.builders import AN_ED25519_KEY, a_condition, an_instance
 from support.libvirt_subject import qemus
+from support.proxy import TcpProxy, proxied
 from support.waiting import eventually_async
 
 _addresses = itertools.count(2)
@@ -59,7 +61,7 @@ class Node:
 
     async def start(self) -> None:
         """Start the agent, and let its host take far more guests than a small machine's CPUs would."""
-        self.agent.start()
+        await asyncio.to_thread(self.agent.start)  # it may have to go by a proxy in this event loop
         await eventually_async(self.hypervisor, "the Hypervisor")
         await self.client.patch(HYPERVISORS, self.name, {"spec": {"overcommit": {"cpu": 64.0}}})
 
@@ -214,11 +216,19 @@ def writes(node: Node) -> float:
 
 
 def make_node(
-    cluster: Cluster, client: Client, host: Host, folder: Path, namespace: str, flags: tuple[str, ...] = ()
+    cluster: Cluster,
+    client: Client,
+    host: Host,
+    folder: Path,
+    namespace: str,
+    flags: tuple[str, ...] = (),
+    proxy: TcpProxy | None = None,
 ) -> Node:
-    """A Node of a new name for a host. Its agent is not started."""
+    """A Node of a new name for a host. Its agent is not started; it goes by the proxy, if there is one."""
     name = f"{host.name}-{uuid.uuid4().hex[:6]}"
     cluster.admin.ensure(
         "/api/v1/nodes", {"metadata": {"name": name, "labels": {"compute.hypernova.dev/hypervisor": "true"}}}
     )
-    return Node(name, cluster, client, host, namespace, program.agent(cluster, host, folder, name, *flags))
+    kubeconfig = proxied(cluster, proxy, folder, program.agent_kubeconfig(cluster, name)) if proxy is not None else None
+    agent = program.agent(cluster, host, folder, name, *flags, kubeconfig=kubeconfig)
+    return Node(name, cluster, client, host, namespace, agent)

@@ -5,6 +5,7 @@ async with TcpProxy("127.0.0.1", 6443) as proxy:
     ...
     proxy.cut()      every connection is reset; new ones are served
     proxy.stall()    the connections there are go silent without an end; new ones are served
+    proxy.hang()     every connection goes silent, new ones too, until proxy.serve(); proxy.hang(REQUESTS): one way only
     proxy.refuse()   every connection is reset, and new ones are too, until proxy.serve()
 """
 
@@ -16,25 +17,36 @@ from urllib.parse import urlsplit
 
 from hack.devcluster import Cluster
 
+REQUESTS, ANSWERS = "requests", "answers"
+"""What goes to the server, and what comes from it."""
+
+BOTH = (REQUESTS, ANSWERS)
+
 
 class _Connection:
-    """Two pumps and the valve between them."""
+    """Two pumps, and a valve in each."""
 
     def __init__(self, writers: tuple[asyncio.StreamWriter, asyncio.StreamWriter]) -> None:
-        self.flows = asyncio.Event()
-        self.flows.set()
+        self._valves = {way: asyncio.Event() for way in BOTH}
         self._writers = writers
+        for valve in self._valves.values():
+            valve.set()
 
-    async def pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def pump(self, way: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
             while data := await reader.read(65536):
-                await self.flows.wait()
+                await self._valves[way].wait()
                 writer.write(data)
                 await writer.drain()
         writer.close()
 
+    def stall(self, *ways: str) -> None:
+        for way in ways:
+            self._valves[way].clear()
+
     def reset(self) -> None:
-        self.flows.set()
+        for valve in self._valves.values():
+            valve.set()
         for writer in self._writers:
             writer.transport.abort()
 
@@ -49,7 +61,7 @@ class TcpProxy:
         self._connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._serves = True
-        self._hangs = False
+        self._hangs: tuple[str, ...] = ()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -75,21 +87,22 @@ class TcpProxy:
     def stall(self) -> None:
         """Pass nothing on any more in the connections there are, and end none."""
         for connection in self._connections:
-            connection.flows.clear()
+            connection.stall(*BOTH)
 
     def refuse(self) -> None:
         """Reset every connection, and those to come."""
         self._serves = False
         self.cut()
 
-    def hang(self) -> None:
-        """Pass nothing on in any connection, nor in those to come."""
-        self._hangs = True
-        self.stall()
+    def hang(self, *ways: str) -> None:
+        """Pass nothing on in any connection, nor in those to come; only REQUESTS or ANSWERS where that is said."""
+        self._hangs = ways or BOTH
+        for connection in self._connections:
+            connection.stall(*self._hangs)
 
     def serve(self) -> None:
         """Serve new connections again; those that went silent stay so."""
-        self._serves, self._hangs = True, False
+        self._serves, self._hangs = True, ()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -107,11 +120,12 @@ class TcpProxy:
         connection = _Connection((writer, server_writer))
         if not self._serves:
             connection.reset()
-        if self._hangs:
-            connection.flows.clear()
+        connection.stall(*self._hangs)
         self._connections.add(connection)
         try:
-            await asyncio.gather(connection.pump(reader, server_writer), connection.pump(server_reader, writer))
+            await asyncio.gather(
+                connection.pump(REQUESTS, reader, server_writer), connection.pump(ANSWERS, server_reader, writer)
+            )
         finally:
             connection.reset()
             self._connections.discard(connection)
@@ -125,8 +139,9 @@ def proxy_of(cluster: Cluster) -> TcpProxy:
     return TcpProxy(url.hostname, url.port)
 
 
-def proxied(cluster: Cluster, proxy: TcpProxy, folder: Path) -> Path:
-    """The administrator's kubeconfig, by way of the proxy."""
+def proxied(cluster: Cluster, proxy: TcpProxy, folder: Path, kubeconfig: Path | None = None) -> Path:
+    """A kubeconfig of the cluster, the administrator's if none is given, by way of the proxy."""
     path = folder / "proxied.yaml"
-    path.write_text(cluster.kubeconfig.read_text().replace(cluster.url, f"https://127.0.0.1:{proxy.port}"))
+    text = (kubeconfig or cluster.kubeconfig).read_text()
+    path.write_text(text.replace(cluster.url, f"https://127.0.0.1:{proxy.port}"))
     return path

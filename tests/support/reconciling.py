@@ -24,7 +24,7 @@ from hypernova_kube.events import EventRecorder
 from hypernova_kube.queue import WorkQueue
 from hypernova_kube.reflector import Change, compare
 from hypernova_kube.resources import Key, Object, Resource, key_of
-from support.fake_api import FakeApi
+from support.fake_api import FakeApi, Trouble
 from support.guests import GIB, NODE, a_bound_image
 from support.memory_host import MemoryHost, MemoryVolume
 
@@ -125,6 +125,12 @@ class Rig:
         self.events = Recorder()
         self.actions = Asking()
         self.metrics = AgentMetrics()
+        self.trouble: Trouble | None = None
+        """What befalls every request from now on."""
+
+        self.jumped = timedelta()
+        """By how much the clock that people read has been put forward."""
+
         self.reconciler: Reconciler
         self.queue: WorkQueue[Key]
 
@@ -213,7 +219,7 @@ async def a_rig(
     async with new_session() as session:
         store = store or ImageStore(rig.host, session)
         rig.reconciler = Reconciler(
-            cast("Client", rig.api.client()),
+            cast("Client", rig.api.client(lambda verb: rig.trouble)),
             rig.host,
             store,
             rig.view,
@@ -225,7 +231,7 @@ async def a_rig(
             backoffs=Backoffs(SteadyBackoff(base=1.0, cap=300.0), SteadyBackoff(base=2.0, cap=30.0)),
             retries=SteadyBackoff(base=2.0, cap=300.0),
             clock=loop.time,
-            wall_clock=lambda: EPOCH + timedelta(seconds=loop.time()),
+            wall_clock=lambda: EPOCH + timedelta(seconds=loop.time()) + rig.jumped,
         )
         rig.queue = WorkQueue(rig.reconciler.reconcile, workers=8, backoff=SteadyBackoff(), name="instances")
         for (plural, key), obj in list(rig.api.stored.items()):

@@ -298,7 +298,9 @@ RULES: dict[str, Rule] = {
     "BuildsPerHost": lambda cloud, host, want: cloud.builds(host.name) < host.max_builds,
     "GroupAffinity": group_affinity,
     "GroupAntiAffinity": group_anti_affinity,
-    "EnoughVcpus": lambda cloud, host, want: want.dedicated or not want.vcpus or cloud.free(host.name).vcpus >= want.vcpus,
+    "EnoughVcpus": lambda cloud, host, want: (
+        want.dedicated or not want.vcpus or cloud.free(host.name).vcpus >= want.vcpus
+    ),
     "EnoughMemory": lambda cloud, host, want: (
         bool(want.page_size) or not want.memory or cloud.free(host.name).memory >= want.memory
     ),

@@ -112,6 +112,9 @@ class SoakClient:
         for feed in self._feeds:
             feed.end(Unreachable("the connection was cut"))
 
+    async def reconnect(self) -> None:
+        self.cut_watches()
+
     async def get(self, resource: Resource, name: str, namespace: str = "") -> Object:
         return await self._object("get", resource, lambda: self._api.get(resource, Key(namespace, name)))
 

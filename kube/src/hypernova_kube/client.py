@@ -98,6 +98,10 @@ class Client:
         """Cut all connections."""
         await self._transport.close()
 
+    async def reconnect(self) -> None:
+        """Cut all connections, for they may be dead without knowing it: what is under way is `Unreachable`."""
+        await self._transport.reconnect()
+
     async def get(self, resource: Resource, name: str, namespace: str = "") -> Object:
         """One object, as it is now."""
         return await self._object(Request("get", resource.plural, "GET", resource.path(namespace, name)))

@@ -29,7 +29,12 @@ def _micro_time(when: datetime) -> str:
 
 
 class Heartbeat:
-    """Renews a Lease of one's own, by one patch each interval, for as long as one lives."""
+    """Renews a Lease of one's own, by one patch each interval, for as long as one lives.
+
+    It also feels the API server's pulse. A beat without an answer means that others of the client's connections may be
+    as dead, without an end that anybody notices: all are made anew then, and once more when there are answers again.
+    (A watch that has gone silent is not missed for a minute else, nor is a connection that is kept for later.)
+    """
 
     def __init__(
         self,
@@ -41,6 +46,7 @@ class Heartbeat:
         duration: int = 40,
         interval: float = 10.0,
         labels: Mapping[str, str] | None = None,
+        on_return: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], datetime] = _wall_clock,
     ) -> None:
@@ -54,6 +60,7 @@ class Heartbeat:
             duration: seconds without a renewal after which others are to take us for dead.
             interval: seconds between renewals, also the time limit of one.
             labels: for the Lease.
+            on_return: called when a renewal succeeds after one that did not.
             clock: monotonic seconds.
             wall_clock: what `renewTime` shows, for people.
         """
@@ -62,6 +69,7 @@ class Heartbeat:
         self._identity = identity
         self._duration = duration
         self._interval = interval
+        self._on_return = on_return
         self._labels = dict(labels or {})
         self._clock = clock
         self._wall_clock = wall_clock
@@ -73,17 +81,24 @@ class Heartbeat:
 
     async def run(self) -> None:
         """For ever, whatever the API server does; end it by cancelling."""
+        missed = silent = False
         while True:
-            started = self._clock()
+            started, was_silent = self._clock(), silent
             try:
                 async with asyncio.timeout(self._interval):
                     await self._beat()
-                self._renewed_at = started
+                self._renewed_at, silent = started, False
             except (KubeError, TimeoutError) as error:
+                silent = silent or _is_silence(error)
                 self._client.metrics.lease_errors.labels(self._key.name).inc()
                 log.warning("lease not renewed", lease=self._key, error=in_words(error), age_s=self.age())
             except Exception:
                 log.exception("lease not renewed", lease=self._key, age_s=self.age())
+            if silent != was_silent:
+                await self._client.reconnect()
+            if self._renewed_at == started and missed:
+                self._on_return()
+            missed = self._renewed_at != started
             await asyncio.sleep(self._interval - (self._clock() - started))
 
     async def _beat(self) -> None:
@@ -95,6 +110,11 @@ class Heartbeat:
         except NotFound:
             lease = _new_lease(self._key, {**spec, "acquireTime": now}, self._labels)
             await self._client.create(LEASES, lease)
+
+
+def _is_silence(error: Exception) -> bool:
+    """Whether there was no answer in time, rather than one that says no, or a connection that ended."""
+    return isinstance(error, TimeoutError) or isinstance(error.__cause__, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True)

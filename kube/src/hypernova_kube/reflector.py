@@ -8,7 +8,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -119,6 +119,7 @@ class Reflector:
         self._count = client.metrics.objects.labels(resource.plural)
         self._resource_version = ""
         self._last_activity = clock()
+        self._hurries = asyncio.Event()
 
     @property
     def objects(self) -> Mapping[Key, Object]:
@@ -133,6 +134,11 @@ class Reflector:
     def last_activity_age(self) -> float:
         """Seconds since the API server last told us anything (since we began, if it never has)."""
         return self._clock() - self._last_activity
+
+    def hurry(self) -> None:
+        """The API server is known to answer again: wait no longer before the next try."""
+        self._backoff.forget(self._resource)
+        self._hurries.set()
 
     async def run(self) -> None:
         """For ever; end it by cancelling."""
@@ -162,7 +168,10 @@ class Reflector:
             if error:
                 wait = self._backoff.next(self._resource)
                 log.warning("watch broken", resource=self._resource.plural, cause=cause, error=error, retry_in_s=wait)
-                await asyncio.sleep(wait)
+                self._hurries.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._hurries.wait()
 
     async def _list(self) -> None:
         """Read all, the vanished being told first.

@@ -53,15 +53,17 @@ class Transport:
         self._metrics = metrics
         self._logging_in = asyncio.Lock()
         self._rng = random.SystemRandom()
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_KEEP_SECONDS),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": user_agent},
-        )
+        self._user_agent = user_agent
+        self._session = self._new_session()
 
     async def close(self) -> None:
         """Cut all connections."""
         await self._session.close()
+
+    async def reconnect(self) -> None:
+        """Cut all connections, and with them whatever is asked over them; what is asked from now on gets new ones."""
+        former, self._session = self._session, self._new_session()
+        await former.close()
 
     async def send(self, request: Request) -> bytes:
         """The body of the answer.
@@ -80,6 +82,13 @@ class Transport:
                 wait = min(error.retry_after or 1.0, _LONGEST_RETRY_AFTER)
                 await asyncio.sleep(wait * self._rng.uniform(1.0, 1.25))
         raise AssertionError("the last try returns or raises")
+
+    def _new_session(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_KEEP_SECONDS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": self._user_agent},
+        )
 
     async def _send_once(self, request: Request) -> bytes:
         started = time.monotonic()

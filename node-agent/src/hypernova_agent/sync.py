@@ -64,7 +64,12 @@ class Sync:
         self._metrics = metrics
         self._events = EventRecorder(client, "hypernova-agent", node)
         self._heartbeat = Heartbeat(
-            client, settings.namespace, f"{LEASE_PREFIX}{node}", node, labels={HYPERVISOR_LABEL: "true"}
+            client,
+            settings.namespace,
+            f"{LEASE_PREFIX}{node}",
+            node,
+            labels={HYPERVISOR_LABEL: "true"},
+            on_return=self._api_server_returned,
         )
         self._instances = Reflector(client, INSTANCES, self._instance_changed, field_selector=f"status.nodeName={node}")
         self._hypervisors = Reflector(
@@ -225,6 +230,14 @@ class Sync:
                 log.warning("host does not tell what it is", error=error)
             self._looks.add(_ORPHANS)
             self._wake_all()
+
+    def _api_server_returned(self) -> None:
+        """See and tell at once what could be neither seen nor told: by now, waits may be minutes long."""
+        for reflector in (self._instances, self._hypervisors):
+            reflector.hurry()
+        self._action_watch.hurry()
+        self._registrations.add(_OWN)
+        self._wake_all()
 
     def _instance_changed(self, change: Change) -> None:
         news = self._view.changed(change)

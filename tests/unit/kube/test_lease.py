@@ -73,6 +73,24 @@ class TestHeartbeat:
             await asyncio.sleep(20)
             assert heartbeat.age() < 20
 
+    @pytest.mark.parametrize(("trouble", "reconnects"), [(AWAY, 0), (HANGS, 2)], ids=["away", "hangs"])
+    @virtual_time
+    async def test_silence_costs_all_connections_and_the_api_server_s_return_is_told_once(self, trouble, reconnects):
+        api, well, returns = FakeApi(), True, []
+        client = api.client(lambda verb: None if well else trouble)
+        heartbeat = Heartbeat(client, *KEY, "node-a", on_return=lambda: returns.append(now()), clock=now)
+        async with running(heartbeat.run()):
+            await asyncio.sleep(25)
+            assert (client.reconnects, returns) == (0, [])
+            well = False
+            await asyncio.sleep(300)
+            assert (client.reconnects, returns) == (reconnects // 2, [])
+            well = True
+            await asyncio.sleep(100)
+        assert client.reconnects == reconnects
+        (returned,) = returns
+        assert 325 <= returned < 345
+
     @virtual_time
     async def test_a_lease_somebody_deleted_is_made_again(self):
         api = FakeApi()

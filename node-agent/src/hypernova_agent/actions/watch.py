@@ -53,6 +53,10 @@ class ActionWatch:
         finally:
             await self.actions.close()
 
+    def hurry(self) -> None:
+        """The API server answers again."""
+        self._reflector.hurry()
+
     def instance_changed(self, change: Change) -> None:
         """An Instance is not what it was: its actions may have lost it."""
         for key in self.actions.of(change):
