@@ -1,5 +1,6 @@
 """Real libvirt as a host that tests may harm."""
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -24,6 +25,21 @@ class BreakableHost:
     def __init__(self, lab_host: Host, subject: Subject) -> None:
         self.lab_host = lab_host
         self.subject = subject
+        self._stopped: set[int] = set()
+
+    def stop(self, pid: int) -> None:
+        """Have a program of the host stand still."""
+        self._stopped.add(pid)
+        os.kill(pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Have all that stands still go on, libvirtd too."""
+        for pid in self._stopped:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        self._stopped.clear()
+        if self.lab_host.service("libvirtd"):
+            self.lab_host.resume_libvirtd()
 
     def kill_guest(self, uid: str) -> None:
         (qemu,) = self.qemus(uid)
@@ -37,6 +53,10 @@ class BreakableHost:
 
     def qemus(self, uid: str) -> list[int]:
         return qemus(self.lab_host, uid)
+
+    def running(self, words: str) -> list[int]:
+        """The pids of the programs of the host with these words in their command line."""
+        return [pid for pid in self.lab_host.pids() if words in _command_line(pid)]
 
 
 class FillableHost:

@@ -43,7 +43,8 @@ class DomainState(StrEnum):
     PAUSED = "paused"
     """Its CPUs stand still because somebody asked for it."""
     STALLED = "stalled"
-    """Its CPUs stand still because its disk gave an error, as a full pool does. `resume` tries again."""
+    """Its CPUs stand still because its disk gave an error, as a full pool does. `resume` tries again, `pause` changes
+    nothing."""
     SHUTTING_DOWN = "shutting-down"
     SHUT_OFF = "shut-off"
     CRASHED = "crashed"
@@ -270,7 +271,10 @@ class Host(Protocol):
         ...
 
     async def save(self, uid: str) -> None:
-        """Put the guest's memory on disk and power off; as long as that takes. The next start goes on running."""
+        """Put the guest's memory on disk and power off; as long as that takes. The next start goes on running.
+
+        Meanwhile it counts as running, and can be neither paused nor resumed. On any error it runs on.
+        """
         ...
 
     async def discard_saved(self, uid: str) -> None:
@@ -286,11 +290,18 @@ class Host(Protocol):
         ...
 
     async def set_vcpus(self, uid: str, count: int) -> None:
-        """Have a running guest's CPUs be so many, up to what it was started for."""
+        """Have a running guest's CPUs be so many, up to what it was started for.
+
+        Raises:
+            GuestUnreachable: it keeps those that it was asked to let go.
+        """
         ...
 
     async def set_memory(self, uid: str, size: int) -> None:
-        """Offer a running guest so many bytes of memory, up to what it was started for; what it takes is its affair."""
+        """Offer a running guest so many bytes of memory, up to what it was started for; what it takes is its affair.
+
+        It is offered whole blocks (of 2 MiB) beyond its own, and so may have up to a block less.
+        """
         ...
 
     async def attach_interface(self, uid: str, xml: str) -> None:

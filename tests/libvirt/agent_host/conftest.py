@@ -26,7 +26,9 @@ async def breakable(own_host: Host, guest: Guest) -> AsyncIterator[BreakableHost
     """A host of the test's own, connected."""
     subject = Subject(LibvirtHost(own_host.libvirt_uri), boot_disk=guest.boot_sector.read_bytes())
     await subject.connect()
-    yield BreakableHost(own_host, subject)
+    breakable = BreakableHost(own_host, subject)
+    yield breakable
+    breakable.go_on()
     await subject.host.close()
 
 

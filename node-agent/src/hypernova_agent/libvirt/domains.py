@@ -10,8 +10,9 @@ from hypernova_agent.host import Domain, Run
 from hypernova_agent.libvirt.errors import detailed, says
 from hypernova_agent.libvirt.states import OFF, domain_state
 from hypernova_agent.xml.cpu import without_shares
-from hypernova_agent.xml.definition import parse_definition
-from hypernova_agent.xml.metadata import RUN_NAMESPACE, RUN_PREFIX, parse_metadata, run_xml
+from hypernova_agent.xml.definition import definition_of
+from hypernova_agent.xml.element import parse
+from hypernova_agent.xml.metadata import RUN_NAMESPACE, RUN_PREFIX, metadata_of, parse_metadata, run_xml
 
 _UNDEFINE_WITH_ALL_IT_KEEPS = (
     libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
@@ -185,8 +186,8 @@ def _unless_down(virt: libvirt.virConnect, uid: str, act: Callable[[libvirt.virD
 def _domain(found: libvirt.virDomain) -> Domain | None:
     """The domain; None for one that just went, isn't ours, or is a copy of ours that someone made by hand."""
     try:
-        defined = detailed(lambda: found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
-        metadata = parse_metadata(defined)
+        defined = parse(detailed(lambda: found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)))
+        metadata = metadata_of(defined)
         if metadata is None or metadata.owner.uid != found.UUIDString():
             return None
         running = detailed(found.XMLDesc)
@@ -201,8 +202,8 @@ def _domain(found: libvirt.virDomain) -> Domain | None:
     return Domain(
         metadata.owner,
         seen,
-        defined=parse_definition(defined),
-        running=None if seen in OFF else parse_definition(running),
+        defined=definition_of(defined),
+        running=None if seen in OFF else definition_of(parse(running)),
         saved=saved and seen in OFF,
         run=metadata.run,
     )

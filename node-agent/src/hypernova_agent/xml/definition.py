@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypernova_agent.host import Definition, Link
 from hypernova_agent.xml.element import Element, parse
-from hypernova_agent.xml.metadata import parse_metadata
+from hypernova_agent.xml.metadata import metadata_of
 
 KIB = 1 << 10
 _UNITS = {"b": 1, "bytes": 1, "KiB": KIB, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -13,8 +13,12 @@ _UNITS = {"b": 1, "bytes": 1, "KiB": KIB, "MiB": 1 << 20, "GiB": 1 << 30}
 
 def parse_definition(xml: str) -> Definition:
     """What the XML of a domain says, running or not. What it lacks, as one made by other hands may, is empty or 0."""
-    root = parse(xml)
-    metadata = parse_metadata(xml)
+    return definition_of(parse(xml))
+
+
+def definition_of(root: Element) -> Definition:
+    """As `parse_definition`, of XML that has been parsed."""
+    metadata = metadata_of(root)
     vcpu = root.find("./vcpu")
     max_vcpus = int(vcpu.text or 1) if vcpu is not None else 1
     memory, max_memory = _memory(root)

@@ -70,7 +70,11 @@ def parse_metadata(xml: str) -> Metadata | None:
 
     One that an earlier agent has defined says less: what it leaves out is empty.
     """
-    root = parse(xml)
+    return metadata_of(parse(xml))
+
+
+def metadata_of(root: Element) -> Metadata | None:
+    """As `parse_metadata`, of XML that has been parsed."""
     instance = root.find(f"./metadata/{_INSTANCE}[@namespace][@name][@uid]")
     if instance is None:
         return None
