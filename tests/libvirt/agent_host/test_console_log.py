@@ -1,11 +1,12 @@
 """What guests write to their serial ports: kept over restarts, bounded by virtlogd, read through the pool."""
 
 import re
+import struct
 from collections.abc import Awaitable, Callable
 
 from hack.guest import Guest
 from hypernova_agent import names
-from support.host_contract import BOOT_LINE, Subject
+from support.host_contract import BOOT_LINE, Subject, chunks
 from support.libvirt_subject import BreakableHost
 from support.waiting import eventually_async
 
@@ -76,6 +77,21 @@ async def test_deleting_its_volumes_deletes_all_parts_of_the_log(subject: Subjec
     for name in logs(subject, uid):
         await subject.host.delete_volume(name)
     assert not [name for name in await subject.volume_names() if "console" in name]
+
+
+async def test_a_log_that_a_guest_has_made_look_like_a_disk_is_a_file_among_others(subject: Subject) -> None:
+    # As libvirt takes it apart: magic, version 2, offset and length of the backing file's name, then sizes.
+    head = b"QFI\xfb" + struct.pack(">IQIIQ", 2, 72, 4, 16, 1 << 20)
+    forged = head.ljust(72, b"\0") + b"\xff\xfe/x" + bytes(4096)
+    log, other = subject.name("forged.console.log"), subject.name("other.raw")
+    for name, content in ((log, forged), (other, b"x" * 512)):
+        await subject.host.upload(name, chunks([content]), size=len(content))
+    volumes = {volume.name: volume for volume in await subject.host.volumes()}
+    assert volumes[other].capacity == 512
+    assert volumes[log].backing is None
+    assert (await subject.host.read(log, limit=4)) == b"QFI\xfb"
+    await subject.host.delete_volume(log)
+    assert await subject.host.volume(log) is None
 
 
 async def test_the_log_is_written_while_libvirtd_is_away(breakable: BreakableHost) -> None:

@@ -203,6 +203,11 @@ def _volume(found: libvirt.virStorageVol) -> Volume | None:
         if says(error, libvirt.VIR_ERR_NO_STORAGE_VOL):
             return None
         raise
+    except UnicodeDecodeError:
+        # libvirt looks into every file for what format it might be. A guest writes what it likes into its console log,
+        # a header of qcow2 with a backing file whose name is no text among it.
+        _, capacity, allocation = found.info()
+        return Volume(found.name(), capacity=capacity, allocation=allocation)
 
 
 def _sweep(pool: libvirt.virStoragePool) -> None:
