@@ -79,7 +79,7 @@ def test_a_domain_whose_instance_was_removed_by_force_runs_on_is_told_and_can_be
 
     after = user.wait("web-1", "Running")
     assert user.qemu_pids(before) == [pid]
-    assert after["status"]["domainUid"] == uid
+    assert after["status"]["domainUID"] == uid
     assert after["status"]["addresses"] == before["status"]["addresses"]
     assert after["spec"]["image"] == before["spec"]["image"]
     eventually(lambda: orphans(user, node) == [], "the orphan to be none any more")

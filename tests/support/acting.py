@@ -108,7 +108,7 @@ class World:
         """An action as the operator admits it; its UID."""
         resolved = {"rebuild": {"image": CACHED.to_wire()}} if type_ == "Rebuild" else {}
         resolved |= {"rescueImage": CACHED.to_wire()} if type_ == "Rescue" else {}
-        admitted = {"phase": "Pending", "nodeName": NODE, "instanceUid": self.uid} | resolved
+        admitted = {"phase": "Pending", "nodeName": NODE, "instanceUID": self.uid} | resolved
         obj = an_action(type_, name, INSTANCE.namespace, status=admitted | spec.pop("status", {}), **spec)
         obj["metadata"]["creationTimestamp"] = f"2026-11-21T10:00:{second:02}Z"
         return str(self.api.put(ACTIONS, obj)["metadata"]["uid"])

@@ -142,7 +142,7 @@ class OneNode:
             "Rescue": {"rescueImage": self.images["fedora"]},
         }.get(type_, {})
         uid = self.instance()["metadata"]["uid"]
-        status = {"phase": "Pending", "nodeName": NODE, "instanceUid": uid, "requestedBy": "ops"} | facts
+        status = {"phase": "Pending", "nodeName": NODE, "instanceUID": uid, "requestedBy": "ops"} | facts
         self.api.patch(ACTIONS, Key("shop", "act-1"), {"status": status}, "status")
 
     def orphan(self, says: str) -> None:

@@ -252,8 +252,11 @@ class GuestInfo(Model):
 
 
 class InstanceActionStatus(Model):
-    """What became of it. Written by the operator until the action has its node, by that node's agent until it is
-    finished, and then by the operator again."""
+    """What became of it.
+
+    Written by the operator until the action has its node, by that node's agent until it is finished, and then by the
+    operator again.
+    """
 
     phase: ActionPhase | None = None
     """Where it is, as one word."""

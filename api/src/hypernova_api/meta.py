@@ -116,11 +116,16 @@ class Column:
 AGE = Column("Age", ".metadata.creationTimestamp", "date")
 
 
+def wire_name(name: str) -> str:
+    """A field's name in JSON: camelCase, and UID in capitals, as the API conventions want acronyms."""
+    return to_camel(name).replace("Uid", "UID")
+
+
 class Model(BaseModel):
     """A part of a kind. Frozen; unknown fields are ignored, as a newer version may have written them."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, frozen=True, use_attribute_docstrings=True
+        alias_generator=wire_name, populate_by_name=True, frozen=True, use_attribute_docstrings=True
     )
 
     rules: ClassVar[list[Rule]] = []

@@ -71,7 +71,7 @@ class View:
 
 def _uids(obj: Object) -> set[str]:
     """An Instance's own UID, and that of its domain where it is another."""
-    adopted = obj.get("status", {}).get("domainUid")
+    adopted = obj.get("status", {}).get("domainUID")
     return {obj["metadata"]["uid"], *([adopted] if adopted else [])}
 
 

@@ -214,7 +214,7 @@ def told(agent: Agent, uid: str) -> Object | None:
     if known is not None:
         return known
     for (plural, _), obj in agent.told.items():
-        if plural == "instances" and obj is not None and obj.get("status", {}).get("domainUid") == uid:
+        if plural == "instances" and obj is not None and obj.get("status", {}).get("domainUID") == uid:
             return obj
     return None
 

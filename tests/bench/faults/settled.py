@@ -124,7 +124,7 @@ def condition(obj: Object, type_: str) -> Object:
 
 def domain_uid(instance: Object) -> str:
     """The UUID of an Instance's domain."""
-    return str(instance.get("status", {}).get("domainUid") or instance["metadata"]["uid"])
+    return str(instance.get("status", {}).get("domainUID") or instance["metadata"]["uid"])
 
 
 def _state(domain: MemoryDomain | None) -> str:

@@ -10,6 +10,7 @@ from typing import cast
 from hypernova_kube.client import Client
 from hypernova_kube.errors import LeadershipLost
 from hypernova_kube.resources import Object, Resource
+from hypernova_operator.cache.sweep import StoreRestored
 from support.builders import a_flavor, a_hypervisor, a_namespace, a_node, an_image
 from support.machine import FACTS, GIB, Machine
 from support.memory_host import MemoryHost
@@ -107,7 +108,7 @@ class World:
         if main is None or not main.done():
             return False
         error = None if main.cancelled() else main.exception()
-        if error is not None and process.alive and not _is_lost_leadership(error):
+        if error is not None and process.alive and not _is_meant(error):
             self.ledger.found(Wrong.BROKEN, f"{process.name} ended: {error!r}")
         return True
 
@@ -133,7 +134,7 @@ class World:
         return None
 
 
-def _is_lost_leadership(error: BaseException) -> bool:
+def _is_meant(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
-        return all(_is_lost_leadership(each) for each in error.exceptions)
-    return isinstance(error, LeadershipLost)
+        return all(_is_meant(each) for each in error.exceptions)
+    return isinstance(error, LeadershipLost | StoreRestored)

@@ -68,7 +68,7 @@ async def test_an_action_is_its_nodes_with_all_that_the_agent_needs_to_know(clou
     await cloud.create(a_key_pair("dev", cloud.namespace))
     status = await admitted(cloud, await act(cloud, "Rebuild", rebuild={"image": {"name": "new"}, "keyPairs": ["dev"]}))
     assert (status["phase"], status["nodeName"], status["requestedBy"]) == ("Pending", host.name, "admin")
-    assert status["instanceUid"] == instance["metadata"]["uid"]
+    assert status["instanceUID"] == instance["metadata"]["uid"]
     assert status["rebuild"]["image"]["name"] == "new"
     assert [each["name"] for each in status["rebuild"]["keyPairs"]] == ["dev"]
     rescue = await admitted(cloud, await act(cloud, "Rescue", "act-2"))

@@ -113,7 +113,7 @@ async def test_an_orphan_is_adopted_where_an_administrator_says_so(cloud: Cloud)
     await cloud.client.patch(HYPERVISORS, host.name, {"metadata": {"annotations": {annotation: "adopt"}}})
     adopted = await cloud.bound("web-1", to=host.name)
     assert adopted["metadata"]["labels"] == {"app": "web"}
-    assert adopted["status"]["domainUid"] == UID
+    assert adopted["status"]["domainUID"] == UID
     assert adopted["status"]["addresses"] == status["addresses"]
     assert adopted["status"]["flavor"]["vcpus"] == 8
 

@@ -60,7 +60,7 @@ async def ask(node: Node, type_: str, name: str, status: Object | None = None, *
     admitted = {
         "phase": "Pending",
         "nodeName": node.name,
-        "instanceUid": instance["metadata"]["uid"],
+        "instanceUID": instance["metadata"]["uid"],
         "conditions": [a_condition("Complete", False, reason="Admitted")],
     } | (status or {})
     await node.client.patch(ACTIONS, name, {"status": admitted}, node.namespace, subresource="status")

@@ -549,7 +549,7 @@ async def test_a_change_that_the_host_refuses_fails_nothing_and_is_not_tried_at_
 async def test_an_adopted_instance_goes_by_its_domain_s_uid() -> None:
     lost = "0b7e9a52-6c3d-4a3e-9f0e-2f3d5c1b7a10"
     async with a_rig() as rig:
-        domain = await built(rig, status={"domainUid": lost})
+        domain = await built(rig, status={"domainUID": lost})
         assert domain.owner.uid == lost
         rig.host.end(lost)
         await asyncio.sleep(5)

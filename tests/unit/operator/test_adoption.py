@@ -133,7 +133,7 @@ async def test_an_orphan_becomes_the_instance_that_it_was_where_it_is() -> None:
     assert instance["metadata"]["annotations"] == {ADOPT: f"{UID}@node-a"}
     status = instance["status"]
     assert {name: status[name] for name in STATUS} == STATUS
-    assert (status["nodeName"], status["domainUid"], status["phase"]) == ("node-a", UID, "Running")
+    assert (status["nodeName"], status["domainUID"], status["phase"]) == ("node-a", UID, "Running")
     said = [(each["type"], each["status"], each["reason"]) for each in status["conditions"]]
     assert said == [("Scheduled", "True", "Adopted"), ("Ready", "Unknown", "Adopted")]
     assert world.annotations() == {}
@@ -244,7 +244,7 @@ def test_adoption_goes_on_from_wherever_it_broke(trouble: Trouble, verb: str, af
         world.cache.hypervisors.put(world.api.find(HYPERVISORS, NODE))
         assert await world.adopter.reconcile(NODE) is None
         assert world.api.requests.count("create") == 1
-        assert world.instance()["status"]["domainUid"] == UID
+        assert world.instance()["status"]["domainUID"] == UID
         assert world.annotations() == {}
 
     test()

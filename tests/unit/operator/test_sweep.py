@@ -13,7 +13,7 @@ from hypernova_kube.client import Listing, WatchEvent
 from hypernova_kube.errors import NotFound, Unreachable
 from hypernova_kube.resources import Key, Object, Resource, key_of
 from hypernova_operator.cache import Cache
-from hypernova_operator.cache.sweep import LIST_RATHER, Found, Sweeper, catch_up, sweep
+from hypernova_operator.cache.sweep import LIST_RATHER, Found, StoreRestored, Sweeper, catch_up, sweep
 from hypernova_operator.metrics import Metrics
 from support.builders import a_node, an_instance, stored
 from support.virtual_time import virtual_time
@@ -51,6 +51,15 @@ async def test_nothing_new_is_one_list_of_metadata() -> None:
     cache.nodes.put(server.nodes["a"])
     assert await sweep(server, cache.nodes) == Found(changed=0, gone=0)
     assert server.reads == ["metadata"]
+
+
+async def test_an_object_that_is_older_than_it_was_shows_that_the_store_has_been_restored() -> None:
+    server, cache = Server("a"), Cache()
+    cache.nodes.put(stored(a_node("a"), resourceVersion="15"))
+    assert await sweep(server, cache.nodes) == Found(changed=0, gone=0)  # the list may be older than what we know
+    server.version = 1000
+    with pytest.raises(StoreRestored):
+        await sweep(server, cache.nodes)
 
 
 async def test_a_few_differences_are_read_one_by_one() -> None:

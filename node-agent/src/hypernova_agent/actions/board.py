@@ -61,5 +61,5 @@ class Board:
 
 
 def _instance_uid(obj: Object) -> str:
-    uid = obj.get("status", {}).get("instanceUid", "")
+    uid = obj.get("status", {}).get("instanceUID", "")
     return str(uid)

@@ -87,6 +87,13 @@ class Store(Generic[R]):
             if version > max(self._gone.get(key, 0), old.version if (old := self._records.get(key)) else 0)
         ]
 
+    def rewritten(self, listed: Mapping[Key, int], version: int) -> list[Key]:
+        """Which objects of a list of this version are older there than what was known of them before that version.
+
+        None, ever: unless the API server's store has been put back to a backup.
+        """
+        return [key for key, at in listed.items() if (old := self._records.get(key)) and at < old.version <= version]
+
     def settle(self, listed: Mapping[Key, int], version: int) -> int:
         """The whole kind was seen at `version`, and all that was outdated has been put: what is not listed is gone.
 

@@ -48,6 +48,10 @@ class Found:
     """Objects deleted."""
 
 
+class StoreRestored(Exception):
+    """The API server's store has been put back to a backup, and what is known here is of a time that never was."""
+
+
 async def sweep(client: Client, kept: Kept[Any]) -> Found:
     """Bring one kind up to date.
 
@@ -55,10 +59,12 @@ async def sweep(client: Client, kept: Kept[Any]) -> Found:
 
     Raises:
         KubeError: not all is up to date; sweep again.
+        StoreRestored: nothing that is known can be relied on; begin anew.
     """
     resource = kept.resource
     listing = await client.list_metadata(resource)
     listed = {key_of(obj): int(obj["metadata"]["resourceVersion"]) for obj in listing.items}
+    _check_history(kept, listed, int(listing.resource_version))
     outdated = kept.store.outdated(listed)
     if len(outdated) > LIST_RATHER:
         for obj in (await client.list(resource)).items:
@@ -77,6 +83,7 @@ async def catch_up(client: Client, kept: Kept[Any], reflector: Reflector) -> Fou
 
     Raises:
         KubeError: not all is up to date; do it again.
+        StoreRestored: nothing that is known can be relied on; begin anew.
     """
     since = reflector.resource_version
     if not since:
@@ -99,7 +106,17 @@ async def catch_up(client: Client, kept: Kept[Any], reflector: Reflector) -> Fou
     if not reflector.resource_version:
         raise Unreachable(f"{kept.resource.plural} are just being listed")
     listed = {key: int(obj["metadata"]["resourceVersion"]) for key, obj in reflector.objects.items()}
+    _check_history(kept, listed, int(reflector.resource_version))
     return Found(changed, kept.store.settle(listed, int(reflector.resource_version)))
+
+
+def _check_history(kept: Kept[Any], listed: Mapping[Key, int], version: int) -> None:
+    # A store that never goes back in time would be blind to whatever the backup has brought back: objects come with
+    # the versions that they had. Whoever runs this process starts it again.
+    if keys := kept.store.rewritten(listed, version):
+        raise StoreRestored(
+            f"{kept.resource.plural} {keys[0]} is older than it was: the API server's store was restored"
+        )
 
 
 async def _read(client: Client, kept: Kept[Any], key: Key) -> None:

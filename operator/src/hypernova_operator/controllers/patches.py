@@ -174,7 +174,7 @@ def adopted(obj: Object, status: Object, *, running: bool, now: datetime) -> Obj
     node = status["nodeName"]
     phase = Phase.RUNNING if running else Phase.STOPPED
     scheduled = Observed(
-        SCHEDULED, "True", "Adopted", f"adopted where its domain {status['domainUid']} is, on node {node}"
+        SCHEDULED, "True", "Adopted", f"adopted where its domain {status['domainUID']} is, on node {node}"
     )
     ready = Observed(READY, "Unknown", "Adopted", f"node {node} takes it over")
     said = merged([], obj["metadata"]["generation"], now, scheduled, ready)

@@ -259,10 +259,10 @@ async def test_a_deleted_instance_fails_its_actions_and_leaves_nothing_of_them()
 async def test_an_action_whose_instance_has_gone_or_is_another_fails() -> None:
     world = await a_world()
     async with an_agent(world):
-        world.ask("Reboot", "a", status={"instanceUid": "of-its-predecessor"})
+        world.ask("Reboot", "a", status={"instanceUID": "of-its-predecessor"})
         assert await world.done("a") == ("Failed", "InstanceDeleted")
         world.api.remove(ACTIONS, Key("shop", "a"))
-        world.ask("Reboot", "b", instance="nobody", status={"instanceUid": "long-gone"})
+        world.ask("Reboot", "b", instance="nobody", status={"instanceUID": "long-gone"})
         assert await world.done("b") == ("Failed", "InstanceDeleted")
 
 

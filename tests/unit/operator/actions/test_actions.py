@@ -140,7 +140,7 @@ async def test_an_action_is_handed_to_its_node_in_one_write() -> None:
         status = world.action["status"]
         instance = world.api.find(INSTANCES, WEB)
         assert (status["phase"], status["nodeName"], status["requestedBy"]) == ("Pending", "node-a", "ann")
-        assert status["instanceUid"] == instance["metadata"]["uid"]
+        assert status["instanceUID"] == instance["metadata"]["uid"]
         assert status["boundSnapshot"] == {"image": IMAGE}
         assert world.says() == ("False", "Admitted")
         assert world.api.requests == ["get", "patch"]

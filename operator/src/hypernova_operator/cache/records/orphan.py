@@ -67,5 +67,5 @@ def instance_of(told: OrphanStatus, node: str) -> Object:
             "finalizers": [FINALIZER],
         },
         "spec": record["spec"],
-        "status": record["status"] | {"nodeName": node, "domainUid": told.uid},
+        "status": record["status"] | {"nodeName": node, "domainUID": told.uid},
     }
