@@ -75,17 +75,22 @@ def test_no_component_may_read_secrets_use_wildcards_or_write_a_spec_but_by_patc
     may = allowed(role("ClusterRole", name)) | allowed(role("Role", name))
 
     assert not [entry for entry in may if "*" in "".join(entry) or entry[1] == "secrets"]
-    assert {verb for _, resource, verb in may if resource == "instances"} <= {"get", "list", "watch", "patch"}
+    # The operator makes Instances anew that are adopted.
+    verbs = {*READ, "patch", *(["create"] if name == "hypernova-operator" else [])}
+    assert {verb for _, resource, verb in may if resource == "instances"} <= verbs
 
 
-def test_the_operator_reads_every_kind_and_writes_what_others_mean_now_and_images_of_snapshots() -> None:
+def test_the_operator_reads_every_kind_and_writes_what_others_mean_now_images_and_what_is_adopted() -> None:
     may = allowed(role("ClusterRole", "hypernova-operator"))
 
     assert {(GROUP, kind.plural, verb) for kind in KINDS for verb in READ} <= may
     assert {(resource, verb) for group, resource, verb in may if group == GROUP and verb not in READ} == {
+        ("instances", "create"),
         ("instances", "patch"),
         ("instanceactions", "delete"),
         ("images", "create"),
+        ("hypervisors", "patch"),
+        ("hypervisors/status", "patch"),
         *((f"{kind}/status", "patch") for kind in ("instances", "instanceactions", "instancegroups", "computequotas")),
         *((f"{kind}/status", "patch") for kind in ("hostaggregates", "availabilityzones")),
     }
