@@ -11,10 +11,10 @@ from hypernova_agent.ask import NOTHING, Ask
 from hypernova_agent.guest_config import HostProfile
 from hypernova_agent.host import Domain
 from hypernova_agent.images.download import new_session
-from hypernova_agent.images.store import CachedImage, ImageStore, Progress
+from hypernova_agent.images.store import CachedImage, ImageStore
 from hypernova_agent.memory import Backoffs
 from hypernova_agent.metrics import AgentMetrics
-from hypernova_agent.outcome import Outcome
+from hypernova_agent.outcome import Outcome, Progress
 from hypernova_agent.reconcile import INSTANCES, Reconciler
 from hypernova_agent.view import View
 from hypernova_api.instance import BoundImage, Instance

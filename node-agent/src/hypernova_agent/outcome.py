@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from hypernova_agent.images.store import Progress
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a download is, in bytes."""
+
+    received: int
+    total: int | None
+    """None when the server does not say."""
 
 
 @dataclass(frozen=True, slots=True)

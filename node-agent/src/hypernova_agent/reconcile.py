@@ -12,32 +12,21 @@ from hypernova_agent.admission import Claim
 from hypernova_agent.ask import NOTHING, Actions
 from hypernova_agent.capacity import Room
 from hypernova_agent.desired import Desired, desired_of, domain_uid
-from hypernova_agent.errors import DiskLost, InstanceFault, NoEffect, OutOfResources
+from hypernova_agent.errors import DiskLost, InstanceFault, OutOfResources
 from hypernova_agent.execute import Executor
+from hypernova_agent.follow import Case, Follower
 from hypernova_agent.guest_config import HostProfile
-from hypernova_agent.host import Domain, DomainState, Host, HostError, HostUnreachable
+from hypernova_agent.host import Domain, Host, HostError, HostUnreachable
 from hypernova_agent.host_reasons import reason_of
 from hypernova_agent.images.store import ImageStore
-from hypernova_agent.long_steps import LongStep, LongSteps
+from hypernova_agent.long_steps import LongSteps
 from hypernova_agent.memory import Backoffs, Memory, Moment, Retry, Subject
 from hypernova_agent.metrics import AgentMetrics
-from hypernova_agent.observed import Observed, observe
-from hypernova_agent.outcome import Ended, Failed, Fetching, Outcome, Saving, Stopping
+from hypernova_agent.observed import observe
+from hypernova_agent.outcome import Failed
 from hypernova_agent.places import Places
-from hypernova_agent.plan import plan
-from hypernova_agent.plan.changes import settled
 from hypernova_agent.steps import (
-    AwaitOff,
-    AwaitStart,
-    Change,
-    EnsureImage,
     RemoveFinalizer,
-    SaveDomain,
-    ShutdownDomain,
-    StartDomain,
-    Step,
-    Wait,
-    part_of,
 )
 from hypernova_agent.telling import INSTANCES, News, Teller
 from hypernova_agent.view import View
@@ -53,9 +42,6 @@ from hypernova_kube.resources import Key
 __all__ = ["INSTANCES", "Reconciler"]
 
 log = get_logger(__name__)
-
-PROGRESS_SECONDS = 5.0
-"""Between two writes about what takes long; what is done sooner is not written about."""
 
 _TELLING_SECONDS = 10.0
 """That an API server which does not answer may hold up the next look at an Instance: its guest may have ended."""
@@ -123,6 +109,7 @@ class Reconciler:
         self._clock = clock
         self._wall_clock = wall_clock
         self._executor: Executor | None = None
+        self._follower: Follower | None = None
         self._teller = Teller(client, view, events, wall_clock)
         self._places = Places(wake)
         self._long = LongSteps(wake)
@@ -131,6 +118,7 @@ class Reconciler:
     def connected(self, profile: HostProfile, domains: Iterable[Domain]) -> None:
         """The host answers; Instances that have a domain there keep their place, whoever asks first."""
         self._executor = Executor(self._host, self._store, profile, self._remove_finalizer)
+        self._follower = Follower(self._executor, self._store, self._long, self._metrics, self._now)
         if self._places.room is not None:
             self._executor.set_room(self._places.room)
         for domain in domains:
@@ -141,7 +129,7 @@ class Reconciler:
 
     def disconnected(self) -> None:
         """The host does not answer: nothing is tried until it does."""
-        self._executor = None
+        self._executor = self._follower = None
 
     def set_room(self, room: Room) -> None:
         """What the host has to give; who was refused is looked at again."""
@@ -169,11 +157,11 @@ class Reconciler:
     async def reconcile(self, key: Key) -> float | None:
         """Look at one Instance; returns after how many seconds it wants to be looked at again."""
         instance = self._view.instance(key)
-        if instance is None or self._executor is None or instance.status.node_name != self._node:
+        if instance is None or self._follower is None or instance.status.node_name != self._node:
             return None
         look = _Look()
         try:
-            look = await self._look(self._executor, key, instance)
+            look = await self._look(self._follower, key, instance)
             if look.news is not None:
                 async with asyncio.timeout(_TELLING_SECONDS):
                     await self._tell(key, instance, look.news)
@@ -192,7 +180,7 @@ class Reconciler:
         self._retries.forget(key)
         return look.again
 
-    async def _look(self, executor: Executor, key: Key, instance: Instance) -> _Look:
+    async def _look(self, follower: Follower, key: Key, instance: Instance) -> _Look:
         """Do what can be done now; what came of it, if there is anything to say, and when to look again."""
         domain, desired = None, desired_of(instance)
         memory = self._memories.setdefault(desired.uid, Memory())
@@ -210,7 +198,8 @@ class Reconciler:
             if memory.retry is not None and memory.retry.about == about and observed.now < memory.retry.at:
                 news = News(desired, memory.retry.failed, domain)
                 return _Look(memory.retry.at - observed.now, news)
-            outcome, again = await self._follow(executor, key, instance, desired, observed, memory)
+            case = Case(key, desired, observed, memory, lambda: self._is_current(key, instance))
+            outcome, again = await follower.follow(case)
         except (InstanceFault, HostError) as fault:
             return self._failed(key, instance, desired, domain, memory, fault)
         if self._long.under_way(desired.uid) is None:
@@ -219,102 +208,6 @@ class Reconciler:
         if outcome is None:
             return _Look(again)
         return _Look(again, News(desired, outcome, domain, memory.restarts, refused))
-
-    async def _follow(
-        self,
-        executor: Executor,
-        key: Key,
-        instance: Instance,
-        desired: Desired,
-        observed: Observed,
-        memory: Memory,
-    ) -> tuple[Outcome | None, float | None]:
-        uid = desired.uid
-        under_way = self._long.under_way(uid)
-        if isinstance(under_way, SaveDomain) and not desired.deleting:
-            return self._progress(under_way, memory)  # the host does nothing else with the domain meanwhile
-        steps = plan(desired, observed)
-        self._long.keep_only(uid, steps)
-        before, memory.did = memory.did, None
-        for step in steps:
-            if not self._is_current(key, instance):
-                return None, 0.0  # edited, deleted or gone meanwhile: the rest of this plan is of yesterday
-            match step:
-                case _ if isinstance(step, Wait):
-                    return self._waiting(step, desired, observed, memory), step.until - observed.now
-                case EnsureImage() | SaveDomain():
-                    if not await self._is_done(executor, key, desired, step, memory):
-                        return self._progress(step, memory)
-                case _:
-                    await self._do(executor, key, desired, step, memory)
-        if steps:
-            memory.did = tuple(steps), observed.domain
-            if memory.did == before:
-                raise NoEffect(f"the host has done {_names(steps)}, and nothing has changed")
-            return None, 0.0
-        if desired.deleting:
-            return None, None
-        doubt = memory.believed_after - observed.now
-        if doubt > 0 and observed.domain is not None and observed.domain.state is DomainState.RUNNING:
-            return None, doubt
-        return settled(desired, observed), None
-
-    async def _do(self, executor: Executor, key: Key, desired: Desired, step: Step, memory: Memory) -> None:
-        name = type(step).__name__
-        memory.about_to(step, self._now())
-        try:
-            with self._metrics.step_seconds.labels(name).time():
-                await executor.run(step)
-        except HostError as error:
-            if isinstance(step, Change):
-                log.warning("change refused", instance=key, step=name, error=error)
-                memory.was_refused(step, self._now())
-            elif isinstance(step, ShutdownDomain):
-                # A guest that cannot be asked is not asked: its grace runs, then the plug is pulled.
-                log.warning("power button does not work", instance=key, error=error)
-            elif desired.deleting:
-                raise HostError(f"{part_of(step)}: {error}") from error
-            else:
-                raise
-            return
-        log.debug("done", instance=key, step=name)
-        if isinstance(step, StartDomain) and memory.restarting:
-            self._metrics.restarts.inc()
-        if isinstance(step, RemoveFinalizer):
-            log.info("deleted", instance=key)
-        memory.has_done(step, self._now())
-
-    async def _is_done(self, executor: Executor, key: Key, desired: Desired, step: LongStep, memory: Memory) -> bool:
-        """Whether it is. If not, it is under way, and the Instance is woken when it is done."""
-        if self._long.take(desired.uid, step):
-            return True
-        if self._long.under_way(desired.uid) is not None:
-            return False
-        if isinstance(step, EnsureImage) and await self._store.find(step.image.sha256) is not None:
-            await self._do(executor, key, desired, step, memory)
-            return True
-        memory.told_after = self._clock() + PROGRESS_SECONDS
-        self._long.begin(desired.uid, key, step, self._do(executor, key, desired, step, memory))
-        return False
-
-    def _progress(self, step: LongStep, memory: Memory) -> tuple[Outcome | None, float]:
-        left = memory.told_after - self._clock()
-        if left > 0:
-            return None, left
-        memory.told_after = self._clock() + PROGRESS_SECONDS
-        if isinstance(step, SaveDomain):
-            return Saving(), PROGRESS_SECONDS
-        return Fetching(step.image.name, self._store.progress(step.image.sha256)), PROGRESS_SECONDS
-
-    def _waiting(self, wait: Wait, desired: Desired, observed: Observed, memory: Memory) -> Outcome:
-        match wait:
-            case AwaitStart() if memory.start_after is not None and not observed.alive:
-                return Ended(memory.start_after.wall, memory.ends)
-            case AwaitOff(plug_at=plug_at):
-                pressed = memory.pressed_first or self._now()
-                return Stopping(pressed.after(plug_at - pressed.seconds).wall)
-            case _:
-                return settled(desired, observed)
 
     def _failed(
         self,
@@ -377,7 +270,3 @@ class Reconciler:
 def _subject(instance: Instance, desired: Desired, domain: Domain | None) -> Subject:
     state = domain.state if domain is not None else None
     return Subject(instance.metadata.generation, desired.deleting, desired.ask, state)
-
-
-def _names(steps: Iterable[Step]) -> str:
-    return ", ".join(type(step).__name__ for step in steps)

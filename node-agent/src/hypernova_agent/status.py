@@ -12,9 +12,8 @@ from typing import Any
 from hypernova_agent import names
 from hypernova_agent.desired import Desired, Guest
 from hypernova_agent.host import Domain, DomainState, Run
-from hypernova_agent.images.store import Progress
 from hypernova_agent.observed import ALIVE
-from hypernova_agent.outcome import Ended, Failed, Fetching, Outcome, Saving, Settled, Stopping
+from hypernova_agent.outcome import Ended, Failed, Fetching, Outcome, Progress, Saving, Settled, Stopping
 from hypernova_agent.plan.power import outcome_of_run
 from hypernova_agent.sizes import part, size
 from hypernova_api.conditions import Condition, Truth, find, merge, timestamp

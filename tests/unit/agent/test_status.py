@@ -13,8 +13,7 @@ from hypernova_agent.ask import Ask
 from hypernova_agent.desired import Desired
 from hypernova_agent.host import Definition, Domain, DomainState, HostError, Run
 from hypernova_agent.host_reasons import reason_of
-from hypernova_agent.images.store import Progress
-from hypernova_agent.outcome import Ended, Failed, Fetching, Lack, Outcome, Saving, Settled, Stopping
+from hypernova_agent.outcome import Ended, Failed, Fetching, Lack, Outcome, Progress, Saving, Settled, Stopping
 from hypernova_agent.status import Facts, Verdict, merge_patch, status_patch, verdict
 from hypernova_api.instance import BoundRescue, Phase
 from support.builders import a_condition

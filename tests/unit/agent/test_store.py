@@ -20,7 +20,8 @@ from hypernova_agent.errors import (
 )
 from hypernova_agent.host import HostError, HostUnreachable
 from hypernova_agent.images.download import new_session
-from hypernova_agent.images.store import CachedImage, ImageStore, Progress, leftovers
+from hypernova_agent.images.store import CachedImage, ImageStore, leftovers
+from hypernova_agent.outcome import Progress
 from hypernova_api.instance import BoundImage
 from support.guests import GIB, MIB, a_bound_image
 from support.image_server import ImageServer

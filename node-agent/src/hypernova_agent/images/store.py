@@ -22,6 +22,7 @@ from hypernova_agent.host import Host, HostFault, Volume
 from hypernova_agent.images.download import Download, download
 from hypernova_agent.images.formats import HEAD_SIZE, check, raw_size
 from hypernova_agent.metrics import AgentMetrics
+from hypernova_agent.outcome import Progress
 from hypernova_agent.sizes import size
 from hypernova_api.image import Format
 from hypernova_api.instance import BoundImage
@@ -44,15 +45,6 @@ class CachedImage:
     format: Format
     virtual_size: int
     """Bytes a guest sees."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a download is, in bytes."""
-
-    received: int
-    total: int | None
-    """None when the server does not say."""
 
 
 class _Fetch:
