@@ -76,7 +76,7 @@ class _Frame:
         on_replay: Callable[[], None],
         on_stop: Callable[[], Awaitable[None]],
     ) -> None:
-        self._reflectors = [_following(client, kept) for kept in cache.few]
+        self._reflectors = [_following(client, kept, on_replay) for kept in cache.few]
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -84,11 +84,23 @@ class _Frame:
                 group.create_task(reflector.run())
 
 
-def _following(client: SoakClient, kept: Kept[Any]) -> Reflector:
+class _Replaying(Reflector):
+    """Tells of each list, as kopf replays all objects whenever a watch has to begin anew."""
+
+    on_replay: Callable[[], None]
+
+    async def _list(self) -> None:
+        await super()._list()
+        self.on_replay()
+
+
+def _following(client: SoakClient, kept: Kept[Any], on_replay: Callable[[], None]) -> Reflector:
     def on_change(change: Change) -> None:
         if change.new is not None:
             kept.put(change.new)
         elif (known := kept.store.get(change.key)) is not None:
             kept.store.remove(change.key, known.version)
 
-    return Reflector(cast("Client", client), kept.resource, on_change, keep=identity)
+    reflector = _Replaying(cast("Client", client), kept.resource, on_change, keep=identity)
+    reflector.on_replay = on_replay
+    return reflector

@@ -15,6 +15,7 @@ from hypernova_kube.errors import LeadershipLost, NoCredentials
 from hypernova_kube.process import logs
 from hypernova_kube.process.probes import Probes
 from hypernova_kube.process.settings import parse
+from hypernova_operator.cache.sweep import StoreRestored
 from hypernova_operator.explain.command import explain
 from hypernova_operator.metrics import Metrics
 from hypernova_operator.operator import Operator
@@ -51,6 +52,9 @@ def main() -> int:
         log.error("no credentials", error=group.exceptions[0])
         status = 1
     except* LeadershipLost:  # told in the log where it happened
+        status = 1
+    except* StoreRestored as group:
+        log.error("begins anew", error=group.exceptions[0])
         status = 1
     return status
 
