@@ -77,7 +77,9 @@ class MemoryDomain:
 
     def seen(self) -> DomainState:
         """Its state as libvirt tells it: what ended while nobody looked has crashed, unless its run had ended."""
-        if self.forgotten and self.saved is None:
+        if self.saved is not None:
+            return DomainState.SHUT_OFF
+        if self.forgotten:
             return DomainState.CRASHED if self.run is Run.BEGUN else DomainState.SHUT_OFF
         return self.state
 

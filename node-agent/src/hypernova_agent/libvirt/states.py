@@ -48,12 +48,13 @@ def domain_state(state: int, reason: int, run: Run, *, saved: bool) -> DomainSta
     if state == libvirt.VIR_DOMAIN_PAUSED:
         return _PAUSED.get(reason, DomainState.PAUSED)
     if state == libvirt.VIR_DOMAIN_SHUTOFF:
-        return DomainState.CRASHED if _ended_by_itself(reason, run, saved=saved) else DomainState.SHUT_OFF
+        # One whose memory is on disk goes on from there, however it ended.
+        return DomainState.CRASHED if not saved and _ended_by_itself(reason, run) else DomainState.SHUT_OFF
     return _STATES[state]
 
 
-def _ended_by_itself(reason: int, run: Run, *, saved: bool) -> bool:
+def _ended_by_itself(reason: int, run: Run) -> bool:
     # A libvirtd that was started after the guest had ended, as after a power cut, knows no reason.
     if reason == libvirt.VIR_DOMAIN_SHUTOFF_UNKNOWN:
-        return run is Run.BEGUN and not saved
+        return run is Run.BEGUN
     return reason in _CRASHED
