@@ -54,6 +54,7 @@ class Transport:
         self._logging_in = asyncio.Lock()
         self._rng = random.SystemRandom()
         self._user_agent = user_agent
+        self._responses: set[aiohttp.ClientResponse] = set()
         self._session = self._new_session()
 
     async def close(self) -> None:
@@ -63,6 +64,9 @@ class Transport:
     async def reconnect(self) -> None:
         """Cut all connections, and with them whatever is asked over them; what is asked from now on gets new ones."""
         former, self._session = self._session, self._new_session()
+        for response in self._responses:
+            # A session that closes leaves who reads an answer waiting for ever (seen with aiohttp 3.14).
+            response.content.set_exception(aiohttp.ClientConnectionError("all connections are made anew"))
         await former.close()
 
     async def send(self, request: Request) -> bytes:
@@ -123,9 +127,11 @@ class Transport:
             await self._log_in_again(login)
             response = await self._open(request, self._login, limits)
         async with response:
+            self._responses.add(response)
             try:
                 yield response
             finally:
+                self._responses.discard(response)
                 # An answer that was not read to its end, as a watch's. TLS would have its connection say good-bye and
                 # wait for the other side, which may hang, long after the session is closed.
                 if response.connection is not None and response.connection.transport is not None:

@@ -1,5 +1,6 @@
 """The verbs on a real API server."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 
@@ -182,6 +183,21 @@ async def test_a_cut_connection_costs_one_request_at_most(cluster, proxy, tmp_pa
         with pytest.raises(Unreachable):
             await client.get_raw("/readyz")
         proxy.serve()
+        assert await client.get_raw("/readyz") == "ok"
+
+
+async def test_connections_are_made_anew_and_whoever_waits_on_an_old_one_is_told(cluster, proxy, tmp_path, namespace):
+    async with await Client.connect(proxied(cluster, proxy, tmp_path)) as client:
+        watch = client.watch(CONFIG_MAPS, resource_version="0", namespace=namespace)
+        while (await anext(watch)).type != "BOOKMARK":
+            pass  # what was there before
+        proxy.stall()
+        asking = [asyncio.create_task(anext(watch)), asyncio.create_task(client.get_raw("/readyz"))]
+        await asyncio.sleep(0)
+        await client.reconnect()
+        async with asyncio.timeout(10):
+            told = await asyncio.gather(*asking, return_exceptions=True)
+        assert isinstance(told[0], Unreachable)
         assert await client.get_raw("/readyz") == "ok"
 
 
