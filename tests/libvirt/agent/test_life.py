@@ -108,10 +108,14 @@ async def test_a_restarted_agent_adopts_what_runs_without_a_write(node: Node, bo
 async def test_a_guest_that_is_killed_is_started_again_with_back_off(node: Node, boot_image: BootImage) -> None:
     uid = (await node.create("web-1", boot_image))["metadata"]["uid"]
     await node.shows("web-1", "Running", "Running")
-    for often in ("by itself;", "for the 2nd time in a row;", "for the 3rd time in a row;"):
+    for reason, often in (
+        ("GuestStopped", "by itself;"),
+        ("CrashLoopBackOff", "for the 2nd time in a row;"),
+        ("CrashLoopBackOff", "for the 3rd time in a row;"),
+    ):
         (pid,) = node.qemus(uid)
         node.kill_guest(uid)
-        obj = await node.shows("web-1", "Stopped", "GuestStopped", message=often)
+        obj = await node.shows("web-1", "Stopped", reason, message=often)
         assert re.search(r"started again at \d\d:\d\d:\d\dZ$", ready_of(obj)["message"])
         await node.shows("web-1", "Running", "Running")
         assert node.qemus(uid) not in ([], [pid])
