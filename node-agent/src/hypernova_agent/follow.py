@@ -35,6 +35,9 @@ from hypernova_kube.resources import Key
 
 log = get_logger(__name__)
 
+_LONGEST_CIRCLE = 8
+"""Looks in a row that may come back to what was done at the first of them, and are found out."""
+
 PROGRESS_SECONDS = 5.0
 """Between two writes about what takes long; what is done sooner is not written about."""
 
@@ -94,7 +97,7 @@ class Follower:
             return self._progress(under_way, memory)  # the host does nothing else with the domain meanwhile
         steps = plan(desired, observed)
         self._long.keep_only(desired.uid, steps)
-        before, memory.did = memory.did, None
+        before, memory.did = memory.did, []
         for step in steps:
             if not case.is_current():
                 return None, 0.0  # edited, deleted or gone meanwhile: the rest of this plan is of yesterday
@@ -107,9 +110,11 @@ class Follower:
                 case _:
                     await self._do(case, step)
         if steps:
-            memory.did = tuple(steps), observed.domain
-            if memory.did == before:
+            did = desired, tuple(steps), observed.domain
+            if did in before:
+                # At once, or in turn with others that undo it.
                 raise NoEffect(f"the host has done {_names(steps)}, and nothing has changed")
+            memory.did = [*before, did][-_LONGEST_CIRCLE:]
             return None, 0.0
         if desired.deleting:
             return None, None

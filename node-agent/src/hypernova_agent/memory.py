@@ -114,8 +114,8 @@ class Memory:
 
     retry: Retry | None = None
 
-    did: tuple[tuple[Step, ...], Domain | None] | None = None
-    """What the last look has done, and of which domain; None if nothing."""
+    did: list[tuple[Desired, tuple[Step, ...], Domain | None]] = field(default_factory=list)
+    """What has been done for what, and of which domain, at each look since the last after which there was a rest."""
 
     told_after: float = 0.0
     """The progress of what takes long is not told before this."""

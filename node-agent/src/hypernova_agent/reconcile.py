@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from hypernova_agent.admission import Claim
 from hypernova_agent.ask import NOTHING, Actions
 from hypernova_agent.capacity import Room
+from hypernova_agent.definition import as_built
 from hypernova_agent.desired import Desired, desired_of, domain_uid
 from hypernova_agent.errors import DiskLost, InstanceFault, OutOfResources
 from hypernova_agent.execute import Executor
@@ -125,7 +126,7 @@ class Reconciler:
             key = self._view.key_of_uid(domain.owner.uid)
             instance = self._view.instance(key) if key is not None else None
             if instance is not None:
-                self._places.adopt(desired_of(instance), domain)
+                self._places.adopt(as_built(desired_of(instance), domain), domain)
 
     def disconnected(self) -> None:
         """The host does not answer: nothing is tried until it does."""
@@ -189,7 +190,7 @@ class Reconciler:
             ask = NOTHING if desired.deleting else await self._actions.begin(instance, domain)
             if ask is None:
                 return _Look(again=0.0)
-            desired, refused = self._places.admit(key, desired_of(instance, ask), domain)
+            desired, refused = self._places.admit(key, as_built(desired_of(instance, ask), domain), domain)
             seen = await observe(self._host, desired, domain)
             observed, ended = memory.complete(seen, desired, self._now(), self._backoffs)
             if ended:
@@ -202,11 +203,11 @@ class Reconciler:
             outcome, again = await follower.follow(case)
         except (InstanceFault, HostError) as fault:
             return self._failed(key, instance, desired, domain, memory, fault)
+        if outcome is None:
+            return _Look(again)
         if self._long.under_way(desired.uid) is None:
             memory.retry = None
             self._retries.forget(desired.uid)
-        if outcome is None:
-            return _Look(again)
         return _Look(again, News(desired, outcome, domain, memory.restarts, refused))
 
     def _failed(

@@ -160,7 +160,8 @@ def test_domains_without_an_instance_are_told_with_what_to_do_and_no_longer_when
     assert after["orphans"] == [{"uid": UID, "namespace": "shop", "name": "web-1", "running": True, "record": "{}"}]
     status, reason, message = condition(after, "Orphans")
     assert (status, reason) == ("True", "DomainsWithoutInstance")
-    assert "shop/web-1" in message and f"{ORPHAN_ANNOTATION}UID=adopt" in message
+    assert "shop/web-1" in message
+    assert f"{ORPHAN_ANNOTATION}UID=adopt" in message
     assert condition(told(Known(FACTS), after), "Orphans")[:2] == ("False", "NoOrphans")
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypernova_agent import names
 from hypernova_agent.capacity import Room
 from hypernova_agent.errors import ImageDownloadFailed
-from hypernova_agent.host import DomainState, HostError
+from hypernova_agent.host import DomainState, HostError, Reservation
 from hypernova_kube.errors import Unreachable
 from support.fake_api import Trouble
 from support.guests import GIB, a_bound_instance
@@ -523,6 +523,28 @@ async def test_an_instance_taken_away_by_force_leaves_its_guest_alone() -> None:
         await asyncio.sleep(400)
         assert state(rig, uid) is DomainState.RUNNING
         assert {names.root_disk(uid), names.config_drive(uid)} <= set(rig.host.machine.volumes)
+
+
+@virtual_time
+async def test_steps_that_undo_each_other_are_found_out_and_tried_again_with_rests_between() -> None:
+    # One address for both cards: each reservation takes it from the other.
+    cards = [{"network": "default", "ip": "10.60.0.7", "mac": f"52:54:00:00:00:{number:02x}"} for number in (7, 8)]
+    async with a_rig() as rig:
+        rig.cache()
+        reserved: list[Reservation] = []
+        reserve = rig.host.reserve
+
+        async def counted(reservation: Reservation) -> None:
+            reserved.append(reservation)
+            await reserve(reservation)
+
+        rig.host.reserve = counted
+        rig.put(a_bound_instance(networks=[{"name": "default"}] * 2, status={"addresses": cards}))
+        await asyncio.sleep(600)
+        phase, _, reason, message = rig.status()
+        assert (phase, reason) == ("Running", "NoEffect")
+        assert "EnsureReservation" in message
+        assert len(reserved) < 100
 
 
 @virtual_time
