@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _LINE = re.compile(r"HYPERNOVA-GUEST CHECKSUM (start|ok|bad) ?([^\r\n]*)")
-_GOING_DOWN = "it can not be written"
+_GOING_DOWN = re.compile(r"it can not be (read|written)")
 """A guest that is powering off takes the disk from under the worker. One that goes on is missed, as it says no more."""
 
 
@@ -23,7 +23,7 @@ def losses(console: str) -> list[str]:
                 last = int(rest)
             case "start" if int(rest) < last:
                 found.append(f"block {last} was on the disk, the next start knows of {rest}")
-            case "bad" if _GOING_DOWN not in rest:
+            case "bad" if not _GOING_DOWN.search(rest):
                 found.append(rest)
             case _:
                 pass

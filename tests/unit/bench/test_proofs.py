@@ -21,6 +21,8 @@ def console(*words: str) -> str:
         (("start 0", "ok 1", "ok 2", "start 1"), 1),
         (("start 0", "ok 1", "bad place 3: block 1 is lost"), 1),
         (("start 0", "ok 1", "bad block 2: it can not be written", "start 1", "ok 2"), 0),
+        (("start 0", "ok 1", "bad place 0: it can not be read", "start 1", "ok 2"), 0),
+        (("start 0", "ok 1", "bad place 0: it can not be read", "start 0", "ok 1"), 1),
     ],
 )
 def test_a_block_that_was_on_the_disk_must_stay_there(said: tuple[str, ...], lost: int) -> None:
