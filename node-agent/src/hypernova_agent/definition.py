@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 from hypernova_agent import names
-from hypernova_agent.desired import Guest
-from hypernova_agent.host import Definition, Link
+from hypernova_agent.desired import Desired, Guest
+from hypernova_agent.host import Definition, Domain, Link
 
 _ELSEWHERE = {"name", "vcpus", "memory", "rootDisk", "traits", "aggregateRequirements", "access"}
 """Of a flavor: what is compared by itself, and what is about hosts and users, not about guests."""
@@ -50,6 +51,27 @@ def wanted(uid: str, guest: Guest, boot: str) -> Definition:
         links=tuple(Link(nic.reservation.mac, nic.up) for nic in guest.nics),
         digest=digest(guest),
         boot=boot,
+    )
+
+
+def as_built(desired: Desired, domain: Domain | None) -> Desired:
+    """What is desired, of the build that its domain has.
+
+    A status may be older than that, put back from a backup; or tell of a rebuild whose action was deleted before it was
+    done. What the guest has written is on the disk of its domain: no other is taken for it but by a rebuild under way.
+    """
+    guest = desired.guest
+    if domain is None or not isinstance(guest, Guest) or (guest.build and guest.build == desired.ask.boot):
+        return desired
+    uid = desired.owner.uid
+    has = [build for volume in domain.defined.volumes if (build := names.build_of(uid, volume)) is not None]
+    if guest.build in has or not has:
+        return desired
+    resize = desired.resize
+    return replace(
+        desired,
+        guest=replace(guest, build=has[0]),
+        resize=replace(resize, build=has[0]) if isinstance(resize, Guest) else resize,
     )
 
 

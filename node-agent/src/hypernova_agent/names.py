@@ -25,6 +25,14 @@ def root_disk(uid: str, build: str = "") -> str:
     return f"{uid}.root{_of(build)}.qcow2"
 
 
+def build_of(uid: str, volume: str) -> str | None:
+    """The build of an Instance that a volume is the root disk of; None of other volumes."""
+    first, last = f"{uid}.root", ".qcow2"
+    if not (volume.startswith(first) and volume.endswith(last)):
+        return None
+    return volume.removeprefix(first).removesuffix(last).removeprefix("-")
+
+
 def config_drive(uid: str, build: str = "") -> str:
     """The volume with what the guest reads about itself at its first boot."""
     return f"{uid}.config{_of(build)}{_DRIVE}"

@@ -51,6 +51,9 @@ class Facts:
     refused: str = ""
     """Why the host has no room for the resize that has been granted."""
 
+    build: str | None = None
+    """The build that the guest has; None: not known."""
+
 
 NOTHING_ELSE = Facts()
 
@@ -138,6 +141,8 @@ def status_patch(
     patch: dict[str, Any] = {}
     if facts.launched and status.launched_at is None:
         patch["launchedAt"] = timestamp(now)
+    if facts.build is not None and facts.build != (status.build or ""):
+        patch["build"] = facts.build or None
     if facts.restarts:
         patch["restartCount"] = status.restart_count + facts.restarts
     if facts.refused:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from hypernova_agent.desired import Desired
+from hypernova_agent.desired import Desired, Guest
 from hypernova_agent.host import Domain
 from hypernova_agent.outcome import Ended, Failed, Outcome, Settled
 from hypernova_agent.status import Facts, status_patch, verdict
@@ -51,13 +51,14 @@ class Teller:
         Raises:
             KubeError: from the API server.
         """
-        outcome = news.outcome
+        outcome, guest = news.outcome, news.desired.guest
         told = verdict(news.desired, outcome, news.domain)
         facts = Facts(
             settled=outcome if isinstance(outcome, Settled) else None,
             launched=news.domain is not None,
             restarts=news.restarts,
             refused=news.refused,
+            build=guest.build if isinstance(guest, Guest) else None,
         )
         patch = status_patch(instance, told, self._wall_clock(), facts)
         if patch is None:

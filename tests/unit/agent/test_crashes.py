@@ -28,7 +28,7 @@ from support.guests import GIB, OWNER, RESERVATION, UID, a_bound_image, a_guest
 from support.memory_host import Machine, MemoryHost, MemoryVolume
 
 ACTION, EARLIER = "7a0c0d1e-0000-4000-8000-00000000ac71", "7a0c0d1e-0000-4000-8000-000000000001"
-PROFILE = HostProfile("qemu", "x86_64", disk=64 * GIB, cpus=64, memory=64 * GIB)
+PROFILE = HostProfile("kvm", "x86_64", disk=64 * GIB, cpus=64, memory=64 * GIB)
 START_OF_TIME = datetime(2026, 11, 21, tzinfo=UTC)
 SECOND = Reservation(mac="52:54:00:00:01:07", ip="10.60.1.7", hostname="web-1.shop.net1")
 

@@ -319,6 +319,35 @@ async def test_a_lost_disk_is_told_and_never_made_anew_but_by_a_rebuild() -> Non
         assert names.root_disk(uid, ACTION) in rig.host.machine.volumes
 
 
+@virtual_time
+async def test_a_status_put_back_from_before_a_rebuild_loses_no_disk_and_is_put_right() -> None:
+    async with a_rig() as rig:
+        domain = await built(rig)
+        uid = domain.owner.uid
+        await asked(rig, {"build": ACTION, "image": a_bound_image("debian-13").to_wire()})
+        rig.actions.ask = Ask()
+        rig.grant({"build": None})
+        await asked(rig)
+        assert rig.status() == RUNNING
+        assert rig.get()["status"]["build"] == ACTION
+        own = {name for name in rig.host.machine.volumes if names.is_of(uid, name)}
+        assert own == {names.root_disk(uid, ACTION), names.config_drive(uid, ACTION), names.console_log(uid)}
+
+
+@virtual_time
+async def test_a_rebuild_called_off_half_way_leaves_the_guest_its_disk() -> None:
+    async with a_rig() as rig:
+        domain = await built(rig)
+        rig.grant({"build": ACTION, "image": a_bound_image("debian-13").to_wire()})
+        rig.edit(powerState="Stopped", terminationGracePeriodSeconds=0)
+        await asyncio.sleep(1)
+        rig.edit(powerState="Running")
+        await asyncio.sleep(1)
+        assert rig.status() == RUNNING
+        assert "build" not in rig.get()["status"]
+        assert domain.defined.volumes[0] == names.root_disk(domain.owner.uid)
+
+
 # Actions
 
 

@@ -164,6 +164,9 @@ class NodeActions:
                     await self._end(action, Done())
                 case outcome.Ended():
                     await self._teller.hinder(action, "GuestStopped", _ENDED)
+                case outcome.Failed(reason=reason, message=message, retry_at=None):
+                    # Not tried again by itself: the action must not bar the one that may cure it.
+                    await self._end(action, Failed(reason, message))
                 case outcome.Failed(reason=reason, message=message):
                     await self._teller.hinder(action, reason, message)
 
