@@ -29,7 +29,7 @@ from support.guests import GIB, NODE, a_bound_image
 from support.memory_host import MemoryHost, MemoryVolume
 
 EPOCH = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
-PROFILE = HostProfile("qemu", "x86_64", disk=100 * GIB, cpus=16, memory=64 * GIB)
+PROFILE = HostProfile("kvm", "x86_64", disk=100 * GIB, cpus=16, memory=64 * GIB)
 
 
 class SteadyBackoff(Backoff):

@@ -112,9 +112,12 @@ def max_vcpus(flavor: FlavorSpec, allocation: Allocation, profile: HostProfile) 
     """How many virtual CPUs a guest can have without being started anew.
 
     Four times its flavor's, as far as the host has them. No more than its flavor's where each has a place of its own:
-    in a cell or on a CPU of the host, or in a topology that the flavor asks for. To have room costs next to nothing.
+    in a cell or on a CPU of the host, or in a topology that the flavor asks for; and none under emulation: a QEMU whose
+    memory for translated code is all in use dies when a CPU is plugged in (seen with 7.2, tcg_region_initial_alloc).
+    Otherwise, to have room costs next to nothing.
     """
-    fixed = bool(allocation.cells) or _topology(flavor) is not None or profile.architecture != "x86_64"
+    placed = bool(allocation.cells) or _topology(flavor) is not None
+    fixed = placed or profile.domain_type == "qemu" or profile.architecture != "x86_64"
     return flavor.vcpus if fixed else max(flavor.vcpus, min(flavor.vcpus * _GROWTH, profile.cpus, _MOST_VCPUS))
 
 

@@ -56,6 +56,10 @@ def test_there_is_room_for_four_times_the_vcpus_as_far_as_the_host_has_them(
     assert config(host=replace(HOST, cpus=host_cpus), vcpus=vcpus).max_vcpus == most
 
 
+def test_an_emulated_guest_has_no_room_for_vcpus_that_it_would_die_of() -> None:
+    assert config(host=replace(HOST, domain_type="qemu"), vcpus=2).max_vcpus == 2
+
+
 @pytest.mark.parametrize(
     ("memory", "host_memory", "most"),
     [
