@@ -1,8 +1,6 @@
 """What a host does with a guest that does its part: an operating system with drivers, and an agent."""
 
 import asyncio
-import base64
-import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -11,46 +9,20 @@ from pathlib import Path
 from hack.guest import Guest
 from hack.lab import Host
 from hypernova_agent.host import DomainState, GuestUnreachable, Link
-from hypernova_agent.xml.guest import DiskConfig, GuestConfig, InterfaceConfig, domain_xml, interface_xml
+from hypernova_agent.xml.guest import DiskConfig, InterfaceConfig, domain_xml, interface_xml
 from hypernova_agent.xml.live import agent_connected
 from support.host_contract import MIB, Subject
+from support.inside import Inside
 from support.life_contract import look, now_running, reported
 from support.waiting import eventually_async
 
-
-class Inside:
-    """A Linux guest, and what happens in it, by its agent."""
-
-    def __init__(self, host: Host, config: GuestConfig) -> None:
-        self._host = host
-        self.config = config
-        self.uid = config.owner.uid
-
-    def ask(self, command: str, **arguments: object) -> object:
-        question = json.dumps({"execute": command, "arguments": arguments})
-        return json.loads(self._host.run("virsh", "qemu-agent-command", self.uid, question).stdout)["return"]
-
-    async def sh(self, script: str) -> str:
-        """What it prints."""
-        begun = self.ask("guest-exec", path="/bin/sh", arg=["-c", script], **{"capture-output": True})
-        assert isinstance(begun, dict)
-
-        def ended() -> dict[str, object] | None:
-            status = self.ask("guest-exec-status", pid=begun["pid"])
-            assert isinstance(status, dict)
-            return status if status["exited"] else None
-
-        status = await eventually_async(ended, f"the guest to do {script}")
-        return base64.b64decode(str(status.get("out-data", ""))).decode()
-
-    async def clock(self) -> float:
-        """The guest's, in seconds since 1970."""
-        return float(await self.sh("date +%s"))
+ROOT = "linux-root.qcow2"
+"""The guest's disk, before its subject's part of the name."""
 
 
 async def linux(subject: Subject, host: Host, guest: Guest) -> Inside:
     """A Linux guest that runs, with room to grow, and its agent."""
-    image, disk = subject.name("linux.qcow2"), subject.name("linux-root.qcow2")
+    image, disk = subject.name("linux.qcow2"), subject.name(ROOT)
     await subject.host.upload(image, _pieces(guest.qcow2), size=guest.qcow2.stat().st_size)
     await subject.host.create_overlay(disk, backing=image, backing_format="qcow2", capacity=128 * MIB)
     config = replace(
@@ -68,7 +40,7 @@ async def linux(subject: Subject, host: Host, guest: Guest) -> Inside:
         return b"HYPERNOVA-GUEST READY" in await subject.console(config.owner.uid)
 
     await eventually_async(ready, "the guest to be ready", 120)
-    inside = Inside(host, config)
+    inside = Inside(host, config.owner.uid)
 
     def answers() -> bool:
         return agent_connected(host.run("virsh", "dumpxml", inside.uid).stdout)
@@ -79,7 +51,7 @@ async def linux(subject: Subject, host: Host, guest: Guest) -> Inside:
 
 async def test_what_a_guest_has_changes_while_it_runs(subject: Subject, host: Host, guest: Guest) -> None:
     inside = await linux(subject, host, guest)
-    uid, disk = inside.uid, inside.config.disks[0].volume
+    uid, disk = inside.uid, subject.name(ROOT)
 
     await subject.host.set_vcpus(uid, 2)
 
@@ -136,7 +108,7 @@ async def test_what_a_guest_has_changes_while_it_runs(subject: Subject, host: Ho
 
 async def test_a_guest_s_agent_tells_of_it_and_helps(subject: Subject, host: Host, guest: Guest) -> None:
     inside = await linux(subject, host, guest)
-    uid, disk = inside.uid, inside.config.disks[0].volume
+    uid, disk = inside.uid, subject.name(ROOT)
 
     info = await subject.host.guest_info(uid)
     assert (info.hostname, info.os, info.timezone) == ("guest", "Hypernova test guest", "UTC")
@@ -198,9 +170,7 @@ async def test_a_guest_whose_agent_hangs_delays_nobody_but_who_asks_it(
 
     await eventually_async(stopped, "the agent to hang")
     asking = [asyncio.create_task(subject.host.guest_info(uid)) for _ in range(8)]
-    copying = asyncio.create_task(
-        subject.host.copy_volume(inside.config.disks[0].volume, subject.name("copy.qcow2"), uid=uid)
-    )
+    copying = asyncio.create_task(subject.host.copy_volume(subject.name(ROOT), subject.name("copy.qcow2"), uid=uid))
     await subject.host.domains()
     await subject.host.shutdown(uid)
     answers = await asyncio.gather(*asking, return_exceptions=True)
