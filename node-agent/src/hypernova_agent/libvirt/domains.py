@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import libvirt
 
-from hypernova_agent.host import Domain, Run
+from hypernova_agent.host import Definition, Domain, Run
 from hypernova_agent.libvirt.errors import detailed, says
 from hypernova_agent.libvirt.states import OFF, domain_state
 from hypernova_agent.xml.cpu import without_shares
@@ -191,6 +191,7 @@ def _domain(found: libvirt.virDomain) -> Domain | None:
         if metadata is None or metadata.owner.uid != found.UUIDString():
             return None
         running = detailed(found.XMLDesc)
+        persistent = detailed(found.isPersistent)
         saved = _saved(found)
         # Last: of one that starts or ends meanwhile it says what is, and an event of that is on its way.
         state, reason = detailed(found.state)
@@ -202,7 +203,8 @@ def _domain(found: libvirt.virDomain) -> Domain | None:
     return Domain(
         metadata.owner,
         seen,
-        defined=definition_of(defined),
+        # Undefined by hand while its guest runs: nothing is left of it once that ends. The power-on was the same.
+        defined=definition_of(defined) if persistent else Definition(boot=metadata.boot),
         running=None if seen in OFF else definition_of(parse(running)),
         saved=saved and seen in OFF,
         run=metadata.run,
