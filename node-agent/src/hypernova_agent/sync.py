@@ -179,9 +179,11 @@ class Sync:
         self._reconciler.connected(profile, domains)
         self._connected = True
         self._metrics.connected.set(1)
-        self._learned(facts)
+        self._registration.answers(facts)
         for what in (_ORPHANS, _SPACE):
-            self._looks.add(what)
+            await self._see(what)  # so that all is told in one write
+        self._looks.add(_SPACE, after=_SPACE_SECONDS)
+        self._learned(facts)
         log.info("libvirt connected", count=len(domains))
         self._wake_all()
 
@@ -207,6 +209,11 @@ class Sync:
         """See what the host has that no Instance knows of, or how much room there is; for a work queue."""
         if not self._connected:
             return None
+        await self._see(what)
+        self._registrations.add(_OWN)
+        return _SPACE_SECONDS if what == _SPACE else None
+
+    async def _see(self, what: str) -> None:
         try:
             if what == _ORPHANS:
                 self._registration.found(await self._orphans.settle())
@@ -214,8 +221,6 @@ class Sync:
                 self._registration.has(await self._host.space())
         except HostFault as error:
             log.warning(f"no look at {what}", error=error)
-        self._registrations.add(_OWN)
-        return _SPACE_SECONDS if what == _SPACE else None
 
     async def _resync(self) -> None:
         """Now and then look at everything: events can be missed, and hosts change under us."""
