@@ -205,6 +205,7 @@ class Course:
                 random.Random(rng.random()),
                 ledger,
                 {kind: WEIGHTS[kind] for kind in UNHARMFUL},
+                ("Running", "Running", "Running", "Paused", "Suspended", "Stopped"),
             ),
         ]
 
