@@ -29,7 +29,6 @@ async def linux(subject: Subject, host: Host, guest: Guest) -> Inside:
         await subject.guest(),
         memory=96 * MIB,
         max_memory=224 * MIB,
-        max_vcpus=2,
         disks=(DiskConfig(disk, "qcow2"),),
         interfaces=(),
     )
@@ -53,14 +52,8 @@ async def test_what_a_guest_has_changes_while_it_runs(subject: Subject, host: Ho
     inside = await linux(subject, host, guest)
     uid, disk = inside.uid, subject.name(ROOT)
 
-    await subject.host.set_vcpus(uid, 2)
-
-    async def two_cpus() -> bool:
-        return (await inside.sh("nproc")).strip() == "2"
-
-    await eventually_async(two_cpus, "the guest to use its second CPU")
-
-    # More, and less again; nothing that fits no block of 2 MiB.
+    # More, and less again; nothing that fits no block of 2 MiB. (No second CPU: emulating a guest that has used up its
+    # translation buffers, QEMU 7.2 dies of it.)
     for asked, taken in ((224 * MIB, 224 * MIB), (133 * MIB, 132 * MIB)):
         subject.events.clear()
         await subject.host.set_memory(uid, asked)

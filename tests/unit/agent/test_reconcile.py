@@ -10,8 +10,6 @@ from hypernova_agent import names
 from hypernova_agent.capacity import Room
 from hypernova_agent.errors import ImageDownloadFailed
 from hypernova_agent.host import DomainState, HostError, Reservation
-from hypernova_kube.errors import Unreachable
-from support.fake_api import Trouble
 from support.guests import GIB, a_bound_instance
 from support.memory_host import FACTS, Machine, MemoryHost, lost_at
 from support.reconciling import Rig, SlowStore, a_rig
@@ -495,23 +493,6 @@ async def test_a_lagging_watch_does_not_make_it_write_twice() -> None:
             told(*change)
         await asyncio.sleep(1)
         assert rig.writes == 1
-
-
-@virtual_time
-async def test_an_api_server_that_is_away_stops_no_guest_and_is_told_when_it_is_back() -> None:
-    async with a_rig() as rig:
-        uid = await built(rig)
-        away = True
-        rig.reconciler._client = rig.api.client(  # a FakeClient has the verbs that are used
-            lambda verb: Trouble(refused=Unreachable("connection refused")) if away else None
-        )
-        rig.host.end(uid)
-        await asyncio.sleep(60)
-        assert state(rig, uid) is DomainState.RUNNING
-        assert rig.host.machine.domains[uid].starts == 2
-        away = False
-        await asyncio.sleep(400)
-        assert rig.status() == RUNNING
 
 
 @virtual_time
