@@ -176,8 +176,7 @@ def _settling(instance: Instance, settled: Settled, conditions: _Conditions, *, 
     """What a status says of changes that the guest has taken, or has yet to be started anew for."""
     status, patch, lack = instance.status, dict[str, Any](), settled.lack
     if lack is not None:
-        verb = "come" if len(lack.parts) > 1 else "comes"
-        message = f"{', '.join(lack.parts)} {verb} with the next start: reboot the Instance when it suits"
+        message = f"with its next start the guest gets {' and '.join(lack.parts)}: reboot the Instance when it suits"
         conditions.say(RESTART_REQUIRED, "True", lack.reason, message)
     elif find(status.conditions, RESTART_REQUIRED) is not None:
         conditions.say(RESTART_REQUIRED, "False", "UpToDate", "")

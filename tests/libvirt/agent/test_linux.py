@@ -84,7 +84,7 @@ async def test_a_guest_grows_while_it_runs_and_waits_for_a_start_where_it_cannot
     await granted(node, SMALL | {"name": "m1.large", "vcpus": 2, "memory": "2304Mi", "rootDisk": "1200Mi"})
     await sees(inside, "cat /sys/block/vda/size", str(1200 * MIB // 512))
     required = await says(node, "RestartRequired", "FlavorChanged")
-    assert required["message"] == "2 vCPUs comes with the next start: reboot the Instance when it suits"
+    assert required["message"] == "with its next start the guest gets 2 vCPUs: reboot the Instance when it suits"
     assert await inside.sh("nproc") == "1\n"
     assert node.qemus(inside.uid) == [pid]
     await node.edit("web-1", powerState="Stopped")

@@ -437,7 +437,7 @@ async def test_memory_that_the_guest_does_not_take_comes_with_its_next_start() -
         await asyncio.sleep(20)
         assert rig.condition("RestartRequired") is None
         await asyncio.sleep(20)
-        message = "4 GiB of memory comes with the next start: reboot the Instance when it suits"
+        message = "with its next start the guest gets 4 GiB of memory: reboot the Instance when it suits"
         assert rig.condition("RestartRequired") == ("True", "FlavorChanged", message)
         assert "resize" in rig.get()["status"]
         writes = rig.writes

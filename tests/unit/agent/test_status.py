@@ -313,7 +313,7 @@ def test_what_waits_for_a_start_is_told_until_there_has_been_one() -> None:
     assert said(patch, "RestartRequired") == (
         "True",
         "FlavorChanged",
-        "2 vCPUs, 4 GiB of memory come with the next start: reboot the Instance when it suits",
+        "with its next start the guest gets 2 vCPUs and 4 GiB of memory: reboot the Instance when it suits",
     )
     assert patch is not None
     waiting = running(conditions=patch["status"]["conditions"])
