@@ -79,6 +79,7 @@ class Reflector:
         label_selector: str = "",
         field_selector: str = "",
         keep: Callable[[Object], Object] = lambda obj: obj,
+        on_listed: Callable[[], None] = lambda: None,
         inactivity_timeout: float = 70.0,
         backoff: Backoff | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -95,6 +96,8 @@ class Reflector:
             field_selector: only objects with such fields.
             keep: what to keep of an object, for who wants few bytes of many: `identity` is the least. A Change's
                 `old` is what was kept, its `new` is whole.
+            on_listed: whom to tell when all has been listed, its Changes having been told: what isn't in it isn't so,
+                whatever was known, as after the server's store was put back to a backup.
             inactivity_timeout: seconds of silence after which a watch is taken for dead. The server sends a bookmark
                 about every minute, so a live one is never silent for longer.
             backoff: waits between failures.
@@ -111,6 +114,7 @@ class Reflector:
         self._label_selector = label_selector
         self._field_selector = field_selector
         self._keep = keep
+        self._on_listed = on_listed
         self._inactivity_timeout = inactivity_timeout
         self._backoff = backoff or Backoff(cap=_LONGEST_BACKOFF)
         self._clock = clock
@@ -206,6 +210,7 @@ class Reflector:
         self._apply(Change(key, old, None) for key, old in unlisted.items())
         self._apply(changes)
         self._resource_version = event.object["metadata"]["resourceVersion"]
+        self._on_listed()
         self.synced.set()
 
     async def _watch(self) -> bool:

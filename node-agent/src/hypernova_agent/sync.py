@@ -71,7 +71,13 @@ class Sync:
             labels={HYPERVISOR_LABEL: "true"},
             on_return=self._api_server_returned,
         )
-        self._instances = Reflector(client, INSTANCES, self._instance_changed, field_selector=f"status.nodeName={node}")
+        self._instances = Reflector(
+            client,
+            INSTANCES,
+            self._instance_changed,
+            field_selector=f"status.nodeName={node}",
+            on_listed=self._instances_listed,
+        )
         self._hypervisors = Reflector(
             client, HYPERVISORS, self._hypervisor_changed, field_selector=f"metadata.name={node}"
         )
@@ -258,6 +264,10 @@ class Sync:
             self._looks.add(_ORPHANS, after=_STRANGER_SECONDS)
             if self._registration.overcommitted:
                 self._registrations.add(_OWN)
+
+    def _instances_listed(self) -> None:
+        for key in self._view.listed():
+            self._wake(key)
 
     def _hypervisor_changed(self, change: Change) -> None:
         if _annotations(change.old) != _annotations(change.new):

@@ -45,6 +45,16 @@ class View:
         if seen is not None and _newer(obj, seen):
             self._written[key_of(obj)] = obj
 
+    def listed(self) -> list[Key]:
+        """All has been listed: writes that are not in it were undone, as by a backup. Returns whose.
+
+        One that was made after the list is seen as not made until the watch tells it: what is written then meets a
+        conflict.
+        """
+        undone = list(self._written)
+        self._written.clear()
+        return undone
+
     def get(self, key: Key) -> Object | None:
         """An Instance as it was last known; None if it is not on this node."""
         if key not in self._objects:

@@ -37,6 +37,15 @@ def test_our_own_write_is_seen_before_the_watch_tells_it() -> None:
     assert watch.view.get(KEY) == version(10)
 
 
+def test_a_list_without_our_write_undoes_it() -> None:
+    watch = Watch()
+    watch.tells(version(9))
+    watch.view.wrote(version(10))
+    assert watch.view.listed() == [KEY]
+    assert watch.view.get(KEY) == version(9)
+    assert watch.view.listed() == []
+
+
 def test_the_watch_is_believed_again_once_it_has_caught_up() -> None:
     watch = Watch()
     watch.tells(version(9))

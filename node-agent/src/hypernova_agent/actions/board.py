@@ -37,6 +37,11 @@ class Board:
         """The API server has answered a write of ours with the object as it is now."""
         self._view.wrote(obj)
 
+    def listed(self) -> list[InstanceAction]:
+        """All has been listed; returns what is otherwise known now. (`View.listed`)"""
+        found = [self.get(key) for key in self._view.listed()]
+        return [action for action in found if action is not None]
+
     def get(self, key: Key) -> InstanceAction | None:
         """An action as it was last known; None if it is done or gone."""
         obj = self._view.get(key)

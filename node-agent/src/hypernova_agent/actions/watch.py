@@ -37,8 +37,10 @@ class ActionWatch:
     ) -> None:
         """A watch that has not begun; arguments as of `NodeActions`, and the node's name."""
         self._wake = wake
-        self._reflector = Reflector(client, ACTIONS, self._changed, field_selector=selector(node))
-        board = Board(self._reflector.objects)
+        self._reflector = Reflector(
+            client, ACTIONS, self._changed, field_selector=selector(node), on_listed=self._listed
+        )
+        self._board = board = Board(self._reflector.objects)
         self.actions = NodeActions(client, host, store, board, instances, events, metrics, wake=wake, forget=forget)
         self._bereft: WorkQueue[Key] = WorkQueue(
             self.actions.fail, workers=1, backoff=Backoff(), name="actions", metrics=client.metrics
@@ -61,6 +63,10 @@ class ActionWatch:
         """An Instance is not what it was: its actions may have lost it."""
         for key in self.actions.of(change):
             self._check(key)
+
+    def _listed(self) -> None:
+        for action in self._board.listed():
+            self._wake(Key(action.metadata.namespace, action.spec.instance))
 
     def _changed(self, change: Change) -> None:
         news = self.actions.changed(change)
