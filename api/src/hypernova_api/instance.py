@@ -207,7 +207,8 @@ class InstanceSpec(Model):
     away from there while the guest runs."""
 
     locked: Lock | None = None
-    """Set: only those with the right to `administer` the Instance may change or delete it, or act on it."""
+    """Set: only those with the right to `administer` the Instance may change or delete it, or act on it; to read its
+    console log or ask its guest about itself is no act."""
 
     key_pairs: Annotated[list[Name], Field(max_length=16), AS_SET] = Field(default_factory=list)
     """KeyPairs of the Instance's namespace that the guest admits."""
