@@ -146,8 +146,12 @@ class Reflector:
 
     async def run(self) -> None:
         """For ever; end it by cancelling."""
+        cut = False
         while True:
             try:
+                if cut and self._resource_version and await self._is_ahead():
+                    raise Expired(410, "Expired", "the API server's store was put back to an old copy")
+                cut = False
                 if not self._resource_version:
                     await self._list()
                 began = self._clock()
@@ -160,7 +164,7 @@ class Reflector:
                 self._resource_version = ""
             except (Unreachable, Unauthorized, NoCredentials, TooManyRequests) as exc:
                 # No word about the resourceVersion: go on from where we were.
-                cause, error = "unreachable", str(exc)
+                cause, error, cut = "unreachable", str(exc), True
             except Expired as exc:
                 cause, error = "expired", str(exc)
                 self._resource_version = ""
@@ -176,6 +180,15 @@ class Reflector:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(wait):
                         await self._hurries.wait()
+
+    async def _is_ahead(self) -> bool:
+        """Whether we know of more than the server does.
+
+        A watch from there would not fail: it tells nothing until the server has come so far again, and never what the
+        old copy has brought back (seen on 1.36).
+        """
+        async with asyncio.timeout(self._inactivity_timeout):
+            return await self._client.current_version(self._resource) < int(self._resource_version)
 
     async def _list(self) -> None:
         """Read all, the vanished being told first.

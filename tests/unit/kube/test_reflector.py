@@ -50,7 +50,12 @@ class ScriptedClient:
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
         self.asked = []
+        self.version = 1 << 40
+        """That the server is at."""
         self._script = iter(script)
+
+    async def current_version(self, _):
+        return self.version
 
     async def stream(self, resource, **_):
         self.asked.append((now(), "list"))
@@ -206,6 +211,17 @@ class TestReflector:
         assert gaps[0] <= 1
         assert 15 <= max(gaps) <= 30
         assert set(client.questions) == {"list"}
+
+    @virtual_time
+    async def test_a_server_that_comes_back_with_an_old_store_is_listed_anew(self):
+        brought_back, listed = a_lease("b", version=3), []
+        client = ScriptedClient(listing(a_lease("a")), [Unreachable("cut")], listing(brought_back, version=7))
+        client.version = 9
+        async with reflecting(client, on_listed=lambda: listed.append(now())) as reflector:
+            await asyncio.sleep(5)
+            assert dict(reflector.objects) == {B: brought_back}
+        assert client.questions == ["list", "watch 10", "list", "watch 7"]
+        assert len(listed) == 2
 
     @virtual_time
     async def test_a_cut_watch_goes_on_where_it_was_without_a_list(self):
