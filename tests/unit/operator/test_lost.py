@@ -205,6 +205,18 @@ async def test_who_begins_to_listen_takes_nobody_for_lost_before_a_whole_lease_i
 
 
 @virtual_time
+async def test_a_host_that_registers_is_not_lost_before_its_first_lease_is_overdue() -> None:
+    world = World()
+    await world.works(100)
+    new = Key("", "node-b")
+    world.store(HYPERVISORS, a_hypervisor("node-b", status=a_hypervisor_status()), new)
+    await world.works(AGENT_SECONDS - 1)
+    assert world.api.requests == []
+    await world.works(5)
+    assert world.api.find(HYPERVISORS, new)["status"]["conditions"][0]["reason"] == AGENT_LOST
+
+
+@virtual_time
 async def test_a_lease_that_is_deleted_is_silence_not_death() -> None:
     world = World()
     await world.live(100)

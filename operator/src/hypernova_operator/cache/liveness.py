@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 
 from hypernova_api.hypervisor import LEASE_PREFIX
@@ -43,8 +43,8 @@ class Liveness:
         self._clock = clock
         self._observer = LeaseObserver()
         self._leases: dict[str, _Lease] = {}
-        self._removed_at: dict[str, float] = {}
-        """Of Leases that are gone."""
+        self._missing_since: dict[str, float] = {}
+        """Of Leases that are gone, or not there yet."""
         self._heard_at = self._listening_since = clock()
         self.sure = asyncio.Event()
         """Set while each agent is known to live or not: who has just begun to watch takes them for silent at first."""
@@ -61,12 +61,12 @@ class Liveness:
         if change.new is None:
             self._observer.forget(name)
             self._leases.pop(name, None)
-            self._removed_at[name] = now
+            self._missing_since[name] = now
             self._hosts.set_alive(_node(name), False)
         else:
             self._observer.observe(change.new, now)
             self._leases[name] = _read(change.new)
-            self._removed_at.pop(name, None)
+            self._missing_since.pop(name, None)
             if not self._judge(name):
                 self.sure.clear()
 
@@ -82,12 +82,19 @@ class Liveness:
             await asyncio.sleep(TICK_SECONDS)
             self.look()
 
+    def expect(self, nodes: Set[str]) -> None:
+        """From these nodes an agent should be heard: for those without a Lease, silence begins now if it hasn't yet."""
+        now = self._clock()
+        missing = {LEASE_PREFIX + node for node in nodes} - self._leases.keys()
+        self._missing_since = {name: self._missing_since.get(name, now) for name in missing}
+
     def is_lost(self, node: str) -> bool:
         """Whether a node's agent has been silent for too long, and that is not because nobody could hear it."""
         name, now = f"{LEASE_PREFIX}{node}", self._clock()
         lease = self._leases.get(name)
         duration = lease.duration if lease is not None else AGENT_SECONDS
-        listened = now - max(self._listening_since, self._removed_at.get(name, self._listening_since))
+        since = self._listening_since if lease is not None else self._missing_since.get(name, now)
+        listened = now - max(self._listening_since, since)
         return now - self._heard_at <= DEAF_SECONDS and listened >= duration and self._observer.is_dead(name, now)
 
     def last_heard(self, node: str) -> str:

@@ -115,6 +115,7 @@ class LostHosts:
     def look(self) -> None:
         """See who is lost now, and have told what is not said yet."""
         nodes = {*self._placed.nodes(), *(each.key.name for each in self._cache.hypervisors.store)}
+        self._liveness.expect(nodes)
         lost = {node for node in nodes if self._liveness.is_lost(node)}
         for node in sorted(lost - self._lost):
             log.warning("host lost", node=node, message=f"last heard of {self._liveness.last_heard(node) or 'never'}")
