@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from support.agents import ready_of
 from support.user import SECTOR, User
 from support.waiting import eventually
 
@@ -19,17 +20,6 @@ def restored(user: User) -> Iterator[None]:
     for node in ("node-a", "node-b"):
         user.stack.lab.up(node)
         user.stack.agent(node).start()
-
-
-def ready(user: User, name: str) -> dict[str, str]:
-    conditions = user.get(name)["status"]["conditions"]
-    return next(each for each in conditions if each["type"] == "Ready")
-
-
-def orphans(user: User, node: str) -> list[dict[str, Any]]:
-    hypervisor = json.loads(user.kubectl("get", "hypervisor", node, "--output=json"))
-    found: list[dict[str, Any]] = hypervisor["status"].get("orphans", [])
-    return found
 
 
 def strip(user: User, name: str) -> None:
@@ -52,7 +42,7 @@ def test_after_a_power_cut_instances_are_unknown_stay_on_their_host_and_come_bac
     user.stack.agent(node).stop(kill=True)  # it lives on the host
     for name in lost:
         user.wait(name, "Unknown", seconds=75)
-    assert ready(user, "stays")["status"] == "Unknown"
+    assert ready_of(user.get("stays"))["status"] == "Unknown"
     assert user.get("stays")["status"]["nodeName"] == node
     assert user.qemu_pids(user.get("stays")) == []
     user.kubectl("delete", "instance", "goes", "--wait=false")
@@ -72,7 +62,7 @@ def test_a_domain_whose_instance_was_removed_by_force_runs_on_is_told_and_can_be
     uid, node = before["metadata"]["uid"], before["status"]["nodeName"]
     strip(user, "web-1")
 
-    eventually(lambda: [each["uid"] for each in orphans(user, node)] == [uid], "the orphan to be told")
+    eventually(lambda: user.orphans(node) == [uid], "the orphan to be told")
     assert user.qemu_pids(before) == [pid]
     user.kubectl("annotate", "hypervisor", node, f"orphan.compute.hypernova.dev/{uid}=adopt")
     eventually(lambda: "web-1" in user.kubectl("get", "instances", "--output=name"), "the Instance to be there again")
@@ -82,7 +72,7 @@ def test_a_domain_whose_instance_was_removed_by_force_runs_on_is_told_and_can_be
     assert after["status"]["domainUID"] == uid
     assert after["status"]["addresses"] == before["status"]["addresses"]
     assert after["spec"]["image"] == before["spec"]["image"]
-    eventually(lambda: orphans(user, node) == [], "the orphan to be none any more")
+    eventually(lambda: user.orphans(node) == [], "the orphan to be none any more")
     # It is an Instance like any other.
     user.patch("web-1", powerState="Stopped")
     user.wait("web-1", "Stopped")
@@ -95,9 +85,9 @@ def test_an_orphan_goes_when_an_administrator_says_so(user: User) -> None:
     before = user.wait("web-1", "Running")
     uid, node = before["metadata"]["uid"], before["status"]["nodeName"]
     strip(user, "web-1")
-    eventually(lambda: [each["uid"] for each in orphans(user, node)] == [uid], "the orphan to be told")
+    eventually(lambda: user.orphans(node) == [uid], "the orphan to be told")
     user.kubectl("annotate", "hypervisor", node, f"orphan.compute.hypernova.dev/{uid}=remove")
-    eventually(lambda: orphans(user, node) == [], "the orphan to be gone")
+    eventually(lambda: user.orphans(node) == [], "the orphan to be gone")
     assert user.leftovers(before) == []
 
 

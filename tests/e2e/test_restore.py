@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from hack.devcluster import wait_installed
+from support.agents import ready_of
 from support.user import SECTOR, User
 from support.waiting import eventually
 
@@ -25,20 +24,6 @@ def store_at_rest(user: User) -> Iterator[Path]:
     etcd.start()
     cluster.start_apiserver()
     wait_installed(cluster)
-
-
-def orphans(user: User) -> dict[str, str]:
-    """The node of each orphan, by UID."""
-    items = json.loads(user.kubectl("get", "hypervisors", "--output=json"))["items"]
-    return {
-        each["uid"]: hypervisor["metadata"]["name"]
-        for hypervisor in items
-        for each in hypervisor.get("status", {}).get("orphans", [])
-    }
-
-
-def ready(instance: dict[str, Any]) -> dict[str, str]:
-    return next(each for each in instance["status"]["conditions"] if each["type"] == "Ready")
 
 
 def test_a_store_put_back_to_an_old_copy_ends_no_guest_and_hides_no_loss(user: User, tmp_path: Path) -> None:
@@ -57,11 +42,11 @@ def test_a_store_put_back_to_an_old_copy_ends_no_guest_and_hides_no_loss(user: U
         shutil.copytree(tmp_path / "backup", etcd)
 
     # What the copy doesn't know runs on, and is told.
-    uid = new["metadata"]["uid"]
-    node = eventually(lambda: orphans(user).get(uid), "the new Instance's domain to be an orphan", 150)
+    uid, node = new["metadata"]["uid"], new["status"]["nodeName"]
+    eventually(lambda: uid in user.orphans(node), "the new Instance's domain to be an orphan", 150)
     user.stack.operator().start()
     # What had been deleted is known again, and no empty disk is made for it.
-    eventually(lambda: ready(user.get("goes"))["reason"] == "DiskLost", "the loss to be told", 150)
+    eventually(lambda: ready_of(user.get("goes"))["reason"] == "DiskLost", "the loss to be told", 150)
     assert user.qemu_pids(goes) == []
     user.kubectl("annotate", "hypervisor", node, f"orphan.compute.hypernova.dev/{uid}=adopt")
     eventually(lambda: "/new" in user.kubectl("get", "instances", "--output=name"), "its Instance to be made anew", 60)

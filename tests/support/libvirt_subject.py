@@ -3,10 +3,10 @@
 import contextlib
 import os
 import signal
-from pathlib import Path
 
 from hack.lab import Host
 from support.host_contract import Subject
+from support.processes import command_line
 
 WRITER = bytes.fromhex(
     "31c0 8ed8 8ed0 bc007c"  # clear the segments, have a stack
@@ -56,7 +56,7 @@ class BreakableHost:
 
     def running(self, words: str) -> list[int]:
         """The pids of the programs of the host with these words in their command line."""
-        return [pid for pid in self.lab_host.pids() if words in _command_line(pid)]
+        return [pid for pid in self.lab_host.pids() if words in command_line(pid)]
 
 
 class FillableHost:
@@ -86,11 +86,4 @@ class FillableHost:
 
 def qemus(host: Host, uid: str) -> list[int]:
     """The pids of the QEMUs that run a domain on a lab host, as the machine sees them."""
-    return [pid for pid in host.pids() if f"uuid {uid}" in _command_line(pid)]
-
-
-def _command_line(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-    except (FileNotFoundError, ProcessLookupError):
-        return ""  # it ended meanwhile
+    return [pid for pid in host.pids() if f"uuid {uid}" in command_line(pid)]

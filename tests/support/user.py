@@ -6,12 +6,12 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from hack.guest import Guest
 from hack.stack import POOL, Stack
 from support.builders import a_flavor, an_image, an_instance
+from support.processes import command_line
 from support.waiting import eventually
 
 LINUX = {"flavor": "tiny", "image": {"name": "linux"}}
@@ -125,8 +125,8 @@ class User:
 
     def qemu_pids(self, instance: dict[str, Any]) -> list[int]:
         """The QEMU processes, on any host, that run a domain with the Instance's UID."""
-        uid = instance["metadata"]["uid"].encode()
-        return [pid for pid in self._host_pids() if uid in _command_line(pid)]
+        uid = instance["metadata"]["uid"]
+        return [pid for pid in self._host_pids() if uid in command_line(pid)]
 
     def leftovers(self, instance: dict[str, Any]) -> list[str]:
         """What hosts still have of an Instance: files, domains, DHCP reservations."""
@@ -140,13 +140,11 @@ class User:
                 found += [path.name for path in networks if address["mac"] in path.read_text()]
         return found + [f"process {pid}" for pid in self.qemu_pids(instance)]
 
+    def orphans(self, node: str) -> list[str]:
+        """UIDs of the domains and disks without an Instance that a Hypervisor tells of."""
+        hypervisor = json.loads(self.kubectl("get", "hypervisor", node, "--output=json"))
+        return [each["uid"] for each in hypervisor["status"].get("orphans", [])]
+
     def _host_pids(self) -> Iterator[int]:
         for host in self.stack.lab.hosts:
             yield from host.pids()
-
-
-def _command_line(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return b""

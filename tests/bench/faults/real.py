@@ -26,6 +26,7 @@ from hypernova_kube.client import Client
 from hypernova_kube.errors import KubeError
 from hypernova_kube.resources import Object
 from support.builders import a_flavor, an_image, an_instance
+from support.processes import command_line
 from support.user import User as Kubectl
 from tests.bench.faults.ledger import Ledger, Wrong
 from tests.bench.faults.operations import INSTANCES, NAMESPACE, WEIGHTS, Catalog, User
@@ -46,7 +47,7 @@ FORGETFUL = ("Rebuild", "Rescue", "Unrescue", "Snapshot", "SetPassword", "GetGue
 """What boot sectors are spared: it takes a guest agent, or leaves what only an administrator may clear away."""
 
 _LOOK_SECONDS = 0.3
-_UID = re.compile(rb"-uuid\0([0-9a-f-]{36})\0")
+_UID = re.compile(r"-uuid ([0-9a-f-]{36}) ")
 
 
 @dataclass(slots=True)
@@ -77,12 +78,8 @@ class Watch:
         counts = Counter[str]()
         for host in self.stack.lab.hosts:
             for pid in host.pids():
-                try:
-                    found = _UID.search(Path(f"/proc/{pid}/cmdline").read_bytes())
-                except (FileNotFoundError, ProcessLookupError):
-                    continue
-                if found is not None:
-                    counts[found[1].decode()] += 1
+                if found := _UID.search(command_line(pid)):
+                    counts[found[1]] += 1
         return counts
 
 
@@ -145,7 +142,7 @@ class Breaker:
 
     async def _qemu_killed(self, kind: str) -> None:
         for host in self._rng.sample(list(self._stack.lab.hosts), len(NODES)):
-            pids = [pid for pid in host.pids() if _UID.search(_command_line(pid))]
+            pids = [pid for pid in host.pids() if _UID.search(command_line(pid))]
             if pids:
                 pid = self._rng.choice(pids)
                 self._ledger.failed(kind, f"pid {pid} on {host.name}")
@@ -365,10 +362,3 @@ def _unsettled(instance: Object, running: int) -> str:
         return f"is {phase}"
     should = int(phase in ("Running", "Paused"))
     return "" if running == should else f"is {phase}, and {running} QEMUs run it"
-
-
-def _command_line(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return b""
