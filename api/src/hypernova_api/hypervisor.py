@@ -208,6 +208,16 @@ class Orphan(Model):
     """Its Instance as the domain remembers it, as JSON, for adoption; absent where it does not."""
 
 
+class Endpoint(Model):
+    """Where a server listens."""
+
+    address: Annotated[str, Field(max_length=253)]
+    """IP address or name."""
+
+    port: Annotated[int, Field(ge=1, le=65535)]
+    """TCP port."""
+
+
 class HypervisorStatus(Model):
     """Written by the node's agent alone."""
 
@@ -240,6 +250,9 @@ class HypervisorStatus(Model):
 
     traits: Annotated[list[Trait], Field(max_length=512), AS_SET] = Field(default_factory=list)
     """What it can do: `HW_CPU_X86_AVX2`, `COMPUTE_STORAGE_BUS_VIRTIO`."""
+
+    console: Endpoint | None = None
+    """Where its agent passes on consoles, to the console proxy alone."""
 
     orphans: Annotated[list[Orphan], Field(max_length=64), keyed_by("uid")] = Field(default_factory=list)
     """Domains of ours without an Instance, the first 64 of them."""

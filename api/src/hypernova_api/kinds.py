@@ -2,6 +2,7 @@
 
 from hypernova_api.action import InstanceAction
 from hypernova_api.aggregate import HostAggregate
+from hypernova_api.console import ConsoleSession
 from hypernova_api.flavor import Flavor
 from hypernova_api.group import InstanceGroup
 from hypernova_api.hypervisor import Hypervisor
@@ -15,6 +16,7 @@ from hypernova_api.zone import AvailabilityZone
 KINDS: tuple[type[Kind], ...] = (
     AvailabilityZone,
     ComputeQuota,
+    ConsoleSession,
     Flavor,
     HostAggregate,
     Hypervisor,

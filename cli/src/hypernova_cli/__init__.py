@@ -1,0 +1,1 @@
+"""`kubectl hypernova`: what kubectl alone cannot do with an Instance."""
