@@ -69,7 +69,7 @@ def linux_disk(packages: Path, kernel: Path, initramfs: Path, options: str, qcow
 def sector_disk(source: Path, image: Path) -> None:
     """Assemble a boot sector into a raw disk image of 1 MiB: a BIOS boots nothing smaller than a cylinder (504 KiB)."""
     program = image.with_suffix(".o")
-    run("as", "-o", program, source)
+    run("as", "-I", source.parent, "-o", program, source)
     run("ld", "-m", "elf_x86_64", "--oformat", "binary", "-Ttext", "0x7c00", "-o", image, program)
     os.truncate(image, _MIB)
     program.unlink()

@@ -30,7 +30,7 @@ _LIBRARIES = ("libc", "libglib-2.0", "libgmodule-2.0", "libm", "libnuma", "libpc
 
 _LIBRARY_FOLDER = "lib/x86_64-linux-gnu"
 
-_SECTORS = ("serial", "halt", "flood", "end")
+_SECTORS = ("serial", "halt", "flood", "end", "keys")
 """Boot sectors, in the order of `Guest`'s fields."""
 
 # The serial console comes last: that is the one /dev/console is. The rest only saves time under emulation.
@@ -71,12 +71,17 @@ class Guest:
 
     end_sector_sha256: str
 
+    keys_sector: Path
+    """One boot sector that shows, on its screen and its serial port, what is typed on either. Format raw."""
+
+    keys_sector_sha256: str
+
     @classmethod
     def load(cls, folder: Path) -> Self:
         """The guest built into a folder."""
         images = (folder / name for name in ("linux.qcow2", *(f"{sector}.raw" for sector in _SECTORS)))
-        qcow2, serial, halt, flood, end = ((image, _sha256(image)) for image in images)
-        return cls(*qcow2, *serial, *halt, *flood, *end)
+        qcow2, serial, halt, flood, end, keys = ((image, _sha256(image)) for image in images)
+        return cls(*qcow2, *serial, *halt, *flood, *end, *keys)
 
 
 def build() -> Guest:

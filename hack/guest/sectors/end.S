@@ -26,15 +26,7 @@ _start: cli
 4:      hlt                     # what was asked for takes a moment
         jmp 4b
 
-put:    push %ax                # sends %al when the port is free
-        mov $0x3fd, %dx
-5:      in %dx, %al
-        test $0x20, %al
-        jz 5b
-        pop %ax
-        mov $0x3f8, %dx
-        out %al, %dx
-        ret
+        .include "put.inc"
 
 line:   .asciz "HYPERNOVA-GUEST ENDS\r\n"
         .org 506

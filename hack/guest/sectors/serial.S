@@ -33,15 +33,7 @@ again:  mov $line, %si
         js 4b
         jmp again
 
-put:    push %ax                # sends %al when the port is free
-        mov $0x3fd, %dx
-5:      in %dx, %al
-        test $0x20, %al
-        jz 5b
-        pop %ax
-        mov $0x3f8, %dx
-        out %al, %dx
-        ret
+        .include "put.inc"
 
 line:   .asciz "HYPERNOVA-GUEST SECTOR "
         .org 510
