@@ -77,12 +77,5 @@ def as_built(desired: Desired, domain: Domain | None) -> Desired:
 
 def agrees(defined: Definition, guest: Definition) -> bool:
     """Whether a domain is defined as it is wanted."""
-    ours = (guest.vcpus, guest.memory, guest.volumes, guest.links, guest.digest, guest.boot)
-    return ours == (
-        defined.vcpus,
-        defined.memory,
-        defined.volumes,
-        defined.links,
-        defined.digest,
-        defined.boot,
-    )
+    # Room to grow is the definition's own affair.
+    return replace(defined, max_vcpus=guest.max_vcpus, max_memory=guest.max_memory) == guest

@@ -64,7 +64,7 @@ class Orphans:
                 await self._host.release(link.mac)
             await self._host.undefine(uid)
         for volume in volumes:
-            if names.instance_of(volume) == uid:
+            if names.is_of(uid, volume):
                 await self._host.delete_volume(volume)
         log.info("orphan removed", uid=uid, instance=_name(domain))
 

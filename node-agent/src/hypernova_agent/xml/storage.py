@@ -29,12 +29,7 @@ class RawVolume:
     """Bytes; an upload may grow it."""
 
     def xml(self) -> Element:
-        return E.volume(
-            E.name(self.name),
-            E.capacity(str(self.capacity), unit="bytes"),
-            E.allocation("0", unit="bytes"),
-            E.target(E.format(type="raw")),
-        )
+        return _thin(self.name, self.capacity, "raw")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +47,8 @@ class OverlayVolume:
     """Always said: a probed one would let an image's content decide."""
 
     def xml(self) -> Element:
-        return E.volume(
-            E.name(self.name),
-            E.capacity(str(self.capacity), unit="bytes"),
-            E.allocation("0", unit="bytes"),
-            E.target(E.format(type="qcow2")),
-            E.backingStore(E.path(self.backing_path), E.format(type=self.backing_format)),
-        )
+        backing = E.backingStore(E.path(self.backing_path), E.format(type=self.backing_format))
+        return _thin(self.name, self.capacity, "qcow2", backing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +60,7 @@ class Qcow2Volume:
     """Bytes the guest sees."""
 
     def xml(self) -> Element:
-        return E.volume(
-            E.name(self.name),
-            E.capacity(str(self.capacity), unit="bytes"),
-            E.allocation("0", unit="bytes"),
-            E.target(E.format(type="qcow2")),
-        )
+        return _thin(self.name, self.capacity, "qcow2")
 
 
 def pool_xml(pool: DirectoryPool) -> str:
@@ -118,3 +103,14 @@ def parse_volume_format(xml: str) -> str | None:
     """The format libvirt found a volume to have."""
     found = parse(xml).find("./target/format")
     return None if found is None else found.get("type")
+
+
+def _thin(name: str, capacity: int, format_: str, *more: Element) -> Element:
+    """A volume for which no space is set aside."""
+    return E.volume(
+        E.name(name),
+        E.capacity(str(capacity), unit="bytes"),
+        E.allocation("0", unit="bytes"),
+        E.target(E.format(type=format_)),
+        *more,
+    )
