@@ -1,0 +1,32 @@
+"""What the console proxy counts, for the operators of the system."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+
+class ConsoleMetrics:
+    """One per process, in the registry that its probes serve; in none (a test), it still counts."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.tickets = Counter(
+            "hypernova_console_tickets_total",
+            "Tickets by what became of them here: made, redeemed, or the reason why they were refused.",
+            ["result"],
+            registry=registry,
+        )
+        self.refusals = Counter(
+            "hypernova_console_refusals_total",
+            "Requests refused, by door (api, web) and reason.",
+            ["door", "reason"],
+            registry=registry,
+        )
+        self.connections = Gauge(
+            "hypernova_console_connections", "Consoles being passed on, by their type.", ["type"], registry=registry
+        )
+        self.endings = Counter(
+            "hypernova_console_endings_total",
+            "Consoles that have ended, by type and why: the name of a close code, or ViewerLeft.",
+            ["type", "reason"],
+            registry=registry,
+        )
