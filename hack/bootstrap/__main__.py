@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from . import debian, venv
 from .command import BootstrapError
-from .purposes import PURPOSES, Purpose, combined
+from .purposes import PURPOSES, WHERE_FROM, Purpose, combined
 
 
 def main() -> int:
@@ -34,7 +34,7 @@ def provide(purpose: Purpose) -> None:
     """Makes what is missing."""
     for program in purpose.programs:
         if shutil.which(program) is None:
-            raise BootstrapError(f"{program} is not on PATH; Go 1.26 or newer is needed: https://go.dev/doc/install")
+            raise BootstrapError(f"{program} is not on PATH; {WHERE_FROM[program]}")
     debian.install(purpose.packages)
     if purpose.package_lists:
         debian.fetch_package_lists()

@@ -37,7 +37,19 @@ PURPOSES = {
         libvirt_python=True,
     ),
     "guest": Purpose(packages=("binutils", "qemu-utils"), package_lists=True),
+    "web": Purpose(programs=("node", "npm")),
+    "browser": Purpose(
+        packages=("chromium", "fonts-dejavu-core"),  # the consoles' page in a real browser, with letters to draw
+        programs=("node", "npm"),
+    ),
 }
+
+WHERE_FROM = {
+    "go": "Go 1.26 or newer is needed: https://go.dev/doc/install",
+    "node": "Node.js 20 or newer is needed: https://nodejs.org/en/download",
+    "npm": "npm 10 or newer is needed, and comes with Node.js: https://nodejs.org/en/download",
+}
+"""What to tell who lacks a program."""
 
 
 def combined(names: list[str]) -> Purpose:
