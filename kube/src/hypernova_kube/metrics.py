@@ -63,6 +63,24 @@ class Metrics:
             ["lease"],
             registry=registry,
         )
+        self.certificate_expiry = Gauge(
+            "hypernova_certificate_expiry_timestamp_seconds",
+            "When the certificate in use ends, as Unix time.",
+            ["signer"],
+            registry=registry,
+        )
+        self.certificate_renewals = Counter(
+            "hypernova_certificate_renewals_total",
+            "Certificates that were got and taken into use.",
+            ["signer"],
+            registry=registry,
+        )
+        self.certificate_failures = Counter(
+            "hypernova_certificate_failures_total",
+            "Tries to get a certificate that failed: denied, failed or deleted (the request), unusable, or error.",
+            ["signer", "cause"],
+            registry=registry,
+        )
         self.events_written = Counter(
             "hypernova_events_written_total", "Kubernetes Events created or updated.", registry=registry
         )

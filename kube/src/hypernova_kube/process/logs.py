@@ -30,6 +30,8 @@ class Keys(TypedDict, total=False):
     address: str
     mac: str
     lease: object
+    signer: str
+    """spec.signerName of a CertificateSigningRequest."""
     resource: str
     """Plural name of a resource."""
     key: object
