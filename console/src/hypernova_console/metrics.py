@@ -26,7 +26,19 @@ class ConsoleMetrics:
         )
         self.endings = Counter(
             "hypernova_console_endings_total",
-            "Consoles that have ended, by type and why: the name of a close code, or ViewerLeft.",
+            "Consoles that have ended, by type and why: the name of a close code, ViewerLeft, or OTHER.",
             ["type", "reason"],
+            registry=registry,
+        )
+        self.seconds = Counter(
+            "hypernova_console_seconds_total",
+            "How long the consoles lasted that have ended, by type.",
+            ["type"],
+            registry=registry,
+        )
+        self.bytes = Counter(
+            "hypernova_console_bytes_total",
+            "What was passed on, by the console's type and to whom: viewer or guest.",
+            ["type", "to"],
             registry=registry,
         )
