@@ -5,13 +5,15 @@ async with await Client.connect(component="agent") as client:
 """
 
 import json
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Self
+
+from aiohttp import ClientWebSocketResponse
 
 from hypernova_kube.credentials import log_in_from
 from hypernova_kube.errors import BadRequest, Expired, Invalid, Unreachable, from_status
@@ -71,19 +73,25 @@ class Client:
 
     @classmethod
     async def connect(
-        cls, kubeconfig: Path | None = None, *, component: str = "client", metrics: Metrics | None = None
+        cls,
+        kubeconfig: Path | None = None,
+        *,
+        context: str = "",
+        component: str = "client",
+        metrics: Metrics | None = None,
     ) -> Self:
         """Log in by `kubeconfig`; None: by $KUBECONFIG, else as the Pod we are in, else by ~/.kube/config.
 
         Args:
             kubeconfig: path of a kubeconfig.
+            context: the kubeconfig's context to use; its current one if not given.
             component: who asks; part of the User-Agent, which audit logs and API server metrics show.
             metrics: where to count requests; what is made from this client counts there too.
 
         Raises:
             NoCredentials: there are none, or they are broken. Whether the server takes them is not asked.
         """
-        log_in = log_in_from(kubeconfig)
+        log_in = log_in_from(kubeconfig, context=context)
         metrics = metrics or Metrics()
         user_agent = f"hypernova-{component}/{version('hypernova-operator')}"
         return cls(Transport(log_in, await log_in(), user_agent, metrics), metrics)
@@ -108,7 +116,11 @@ class Client:
 
     async def get_raw(self, path: str) -> str:
         """The text that an endpoint answers which is no resource, e.g. `/readyz` or `/metrics`."""
-        return (await self._transport.send(Request("get", "", "GET", path, accept="*/*"))).decode()
+        return (await self.get_bytes(path)).decode()
+
+    async def get_bytes(self, path: str, params: Mapping[str, str] | None = None) -> bytes:
+        """As `get_raw`, what is no text: e.g. a picture."""
+        return await self._transport.send(Request("get", "", "GET", path, params or {}, accept="*/*"))
 
     async def list(
         self,
@@ -221,6 +233,38 @@ class Client:
         """
         path = resource.path(obj["metadata"].get("namespace", ""))
         return await self._object(Request("create", resource.plural, "POST", path, body=_json(obj)))
+
+    async def create_at(self, resource: Resource, name: str, obj: Object, namespace: str, subresource: str) -> Object:
+        """POST to a subresource, as one asks for a token; returns the answer."""
+        path = resource.path(namespace, name, subresource)
+        return await self._object(Request("create", _labelled(resource, subresource), "POST", path, body=_json(obj)))
+
+    def websocket(
+        self,
+        resource: Resource,
+        name: str,
+        namespace: str,
+        subresource: str,
+        params: Mapping[str, str],
+        *,
+        longest_message: int,
+    ) -> AbstractAsyncContextManager[ClientWebSocketResponse]:
+        """A WebSocket to a subresource, kept awake by pings and closed when the block is left.
+
+        Args:
+            resource: what it is.
+            name: which it is.
+            namespace: where it is.
+            subresource: e.g. `serial`.
+            params: of the query.
+            longest_message: bytes of a message that are taken; a longer one ends the connection with code 1009.
+
+        Raises:
+            ApiError: refused before it was one; what comes later is in its close code.
+        """
+        path = resource.path(namespace, name, subresource)
+        request = Request("connect", _labelled(resource, subresource), "GET", path, params)
+        return self._transport.websocket(request, longest_message)
 
     async def replace(self, resource: Resource, obj: Object, subresource: str = "") -> Object:
         """Put `obj` in the place of the object of its name; returns it as stored.

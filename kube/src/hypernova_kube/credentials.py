@@ -8,7 +8,8 @@ package is loaded lazily and stays unloaded: importing this costs 0.2 s and 15 M
 import asyncio
 import os
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,29 +68,75 @@ def log_in_from(
     kubeconfig: Path | None,
     environ: Mapping[str, str] = os.environ,
     service_account: Path = SERVICE_ACCOUNT,
+    *,
+    context: str = "",
 ) -> LogIn:
-    """How to log in: by the kubeconfig given, else $KUBECONFIG, else as the Pod we are in, else ~/.kube/config."""
-    if kubeconfig is None and environ.get("KUBECONFIG"):
-        return lambda: _by_kubeconfig(environ["KUBECONFIG"])
-    if kubeconfig is None and environ.get(SERVICE_HOST_ENV_NAME):
+    """How to log in: by the kubeconfig given, else $KUBECONFIG, else as the Pod we are in, else ~/.kube/config.
+
+    `context` is one of the kubeconfig's; its current one if it is empty.
+    """
+    paths = _kubeconfigs(kubeconfig, environ)
+    if paths is None:
         return lambda: _by_service_account(service_account, environ)
-    return lambda: _by_kubeconfig(str(kubeconfig or Path.home() / ".kube" / "config"))
+    return lambda: _by_kubeconfig(paths, context)
+
+
+def namespace_of(
+    kubeconfig: Path | None,
+    environ: Mapping[str, str] = os.environ,
+    service_account: Path = SERVICE_ACCOUNT,
+    *,
+    context: str = "",
+) -> str:
+    """The namespace that is meant where none is named: the context's, or the Pod's we are in; else `default`.
+
+    Raises:
+        NoCredentials: there is no such context, or no kubeconfig.
+    """
+    paths = _kubeconfigs(kubeconfig, environ)
+    if paths is None:
+        told = service_account / "namespace"
+        return told.read_text().strip() if told.exists() else "default"
+    with _broken_is_no_credentials(paths):
+        merged = kube_config.KubeConfigMerger(paths).config
+        current = kube_config.KubeConfigLoader(merged, active_context=context or None).current_context
+        return str(current["context"].get("namespace") or "default")
+
+
+def _kubeconfigs(kubeconfig: Path | None, environ: Mapping[str, str]) -> str | None:
+    """Paths of kubeconfigs, as $KUBECONFIG has them; None if the Pod's service account it is."""
+    if kubeconfig is not None:
+        return str(kubeconfig)
+    if not environ.get("KUBECONFIG") and environ.get(SERVICE_HOST_ENV_NAME):
+        return None
+    return environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
 
 
 _READING = asyncio.Lock()
 
 
-async def _by_kubeconfig(paths: str) -> Login:
+async def _by_kubeconfig(paths: str, context: str) -> Login:
     configuration = Configuration()
-    try:
+    with _broken_is_no_credentials(paths):
         async with _READING:
             try:
-                await load_kube_config(config_file=paths, client_configuration=configuration, persist_config=False)
+                await load_kube_config(
+                    config_file=paths,
+                    context=context or None,
+                    client_configuration=configuration,
+                    persist_config=False,
+                )
                 return _login(configuration)
             finally:
                 # The library puts certificates and private keys of the kubeconfig into files under /tmp until the
                 # process exits; one that is killed would leave them there. Nobody reads them after this.
                 kube_config._cleanup_temp_files()
+
+
+@contextmanager
+def _broken_is_no_credentials(paths: str) -> Iterator[None]:
+    try:
+        yield
     except (ConfigException, OSError, ValueError) as error:
         raise NoCredentials(f"kubeconfig {paths}: {error}") from error
     except (AttributeError, TypeError, YAMLError) as error:

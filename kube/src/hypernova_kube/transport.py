@@ -1,17 +1,20 @@
-"""HTTP to the API server: one session, log-in again after a 401, Retry-After, time limits, errors as exceptions."""
+"""HTTP and WebSockets to the API server: one session, log-in again after a 401, time limits, errors as exceptions."""
 
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import aiohttp
 
 from hypernova_kube.credentials import LogIn, Login
-from hypernova_kube.errors import TooManyRequests, Unauthorized, Unreachable, from_body, in_words
+from hypernova_kube.errors import ApiError, TooManyRequests, Unauthorized, Unreachable, from_body, in_words
 from hypernova_kube.metrics import Metrics
+
+T = TypeVar("T")
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
@@ -24,6 +27,12 @@ _CONNECTIONS = 100
 
 _KEEP_SECONDS = 75.0
 """For an idle connection: a handshake costs both sides more than a request does. The API server keeps it for 90 s."""
+
+_PING_SECONDS = 20.0
+"""Between pings of a WebSocket, which keep what is between awake; who is silent for half as long again is gone."""
+
+_FAREWELL_SECONDS = 2.0
+"""For the other side to answer the end of a WebSocket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +101,9 @@ class Transport:
             connector=aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_KEEP_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": self._user_agent},
+            # WebSockets take no limits of their own.
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+            middlewares=(_no_refusal,),
         )
 
     async def _send_once(self, request: Request) -> bytes:
@@ -118,15 +130,52 @@ class Transport:
             yield _chunks(request, response)
 
     @asynccontextmanager
-    async def _answer(self, request: Request, limits: aiohttp.ClientTimeout) -> AsyncIterator[aiohttp.ClientResponse]:
-        login = self._login
+    async def websocket(self, request: Request, longest_message: int) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """A WebSocket, until the block is left; messages longer than so many bytes end it with code 1009.
+
+        Raises:
+            Unreachable: no answer in time.
+            ApiError: an answer that says no.
+        """
+
+        async def ask(login: Login, headers: dict[str, str]) -> aiohttp.ClientWebSocketResponse:
+            return await self._session.ws_connect(
+                login.server + request.path,
+                params=request.params,
+                headers=headers,
+                heartbeat=_PING_SECONDS,
+                max_msg_size=longest_message + 1,  # aiohttp takes what is shorter than that
+                ssl=login.tls,
+                server_hostname=login.server_name,
+                proxy=login.proxy,
+            )
+
+        websocket = await self._open(request, ask)
         try:
-            response = await self._open(request, login, limits)
-        except Unauthorized:
-            # Tokens and certificates end while we run; who renewed them left the new ones where we found the old.
-            await self._log_in_again(login)
-            response = await self._open(request, self._login, limits)
-        async with response:
+            yield websocket
+        finally:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FAREWELL_SECONDS):
+                    await websocket.close()
+
+    @asynccontextmanager
+    async def _answer(self, request: Request, limits: aiohttp.ClientTimeout) -> AsyncIterator[aiohttp.ClientResponse]:
+        async def ask(login: Login, headers: dict[str, str]) -> aiohttp.ClientResponse:
+            if request.body is not None:
+                headers["Content-Type"] = request.content_type
+            return await self._session.request(
+                request.method,
+                login.server + request.path,
+                params=request.params,
+                data=request.body,
+                headers=headers,
+                timeout=limits,
+                ssl=login.tls,
+                server_hostname=login.server_name,
+                proxy=login.proxy,
+            )
+
+        async with await self._open(request, ask) as response:
             self._responses.add(response)
             try:
                 yield response
@@ -137,36 +186,31 @@ class Transport:
                 if response.connection is not None and response.connection.transport is not None:
                     response.connection.transport.abort()
 
-    async def _open(self, request: Request, login: Login, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+    async def _open(self, request: Request, ask: Callable[[Login, dict[str, str]], Awaitable[T]]) -> T:
+        """What `ask` gets with a login and the headers that show it; asked again, newly logged in, after a 401."""
+        login = self._login
+        try:
+            return await self._open_as(login, request, ask)
+        except Unauthorized:
+            # Tokens and certificates end while we run; who renewed them left the new ones where we found the old.
+            await self._log_in_again(login)
+            return await self._open_as(self._login, request, ask)
+
+    async def _open_as(self, login: Login, request: Request, ask: Callable[[Login, dict[str, str]], Awaitable[T]]) -> T:
         headers = {"Accept": request.accept}
-        if request.body is not None:
-            headers["Content-Type"] = request.content_type
         if authorization := await login.authorization():
             headers["Authorization"] = authorization
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                response = await self._session.request(
-                    request.method,
-                    login.server + request.path,
-                    params=request.params,
-                    data=request.body,
-                    headers=headers,
-                    timeout=limits,
-                    ssl=login.tls,
-                    server_hostname=login.server_name,
-                    proxy=login.proxy,
-                    allow_redirects=False,
-                )
-                if response.status < 300:
-                    self._count(request, response.status)
-                    return response
-                async with response:
-                    body = await response.read()
+                answer = await ask(login, headers)
+        except ApiError as error:
+            self._count(request, error.status)
+            raise
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             self._count(request, 0)
             raise _unreachable(request, error) from error
-        self._count(request, response.status)
-        raise from_body(response.status, body, retry_after=_retry_after(response.headers))
+        self._count(request, answer.status if isinstance(answer, aiohttp.ClientResponse) else 101)
+        return answer
 
     async def _log_in_again(self, refused: Login) -> None:
         async with self._logging_in:
@@ -176,6 +220,16 @@ class Transport:
 
     def _count(self, request: Request, code: int) -> None:
         self._metrics.requests.labels(request.verb, request.resource, str(code)).inc()
+
+
+async def _no_refusal(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    # As a middleware of the session it sees the body of a refused WebSocket, too, which ws_connect throws away; and it
+    # sees redirects before they are followed: there are none in Kubernetes, and they would be shown our credentials.
+    response = await send(request)
+    if response.status < 300:
+        return response
+    async with response:
+        raise from_body(response.status, await response.read(), retry_after=_retry_after(response.headers))
 
 
 async def _chunks(request: Request, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

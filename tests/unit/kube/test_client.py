@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 from prometheus_client import CollectorRegistry
 
 from hypernova_kube.client import Client, PatchType
-from hypernova_kube.credentials import log_in_from
+from hypernova_kube.credentials import log_in_from, namespace_of
 from hypernova_kube.errors import (
     Expired,
     NoCredentials,
@@ -107,6 +107,16 @@ def a_kubeconfig(folder: Path, url: str, user: Object) -> Path:
         "clusters": [{"name": "test", "cluster": {"server": url}}],
         "users": [{"name": "test", "user": user}],
     }
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def two_contexts(folder: Path, url: str) -> Path:
+    """A kubeconfig with the contexts `test`, the current one, and `other`, of another user in another namespace."""
+    path = a_kubeconfig(folder, url, {"token": "of the one"})
+    config = yaml.safe_load(path.read_text())
+    config["contexts"].append({"name": "other", "context": {"cluster": "test", "user": "other", "namespace": "shop"}})
+    config["users"].append({"name": "other", "user": {"token": "of the other"}})
     path.write_text(yaml.safe_dump(config))
     return path
 
@@ -391,6 +401,32 @@ class TestCredentials:
         with pytest.raises(NoCredentials, match=f"kubeconfig {path}"):
             await Client.connect(path)
 
+    async def test_a_context_that_is_named_is_used_instead_of_the_current_one(self, server, tmp_path):
+        server.will_answer(an_item("a"))
+        async with await Client.connect(two_contexts(tmp_path, server.url), context="other") as client:
+            await client.get(GADGETS, "a", "shop")
+        assert server.requests[0].headers["Authorization"] == "Bearer of the other"
+
+    async def test_a_context_that_is_not_there_is_named(self, tmp_path):
+        with pytest.raises(NoCredentials, match="nowhere"):
+            await Client.connect(two_contexts(tmp_path, "http://127.0.0.1:1"), context="nowhere")
+
+    @pytest.mark.parametrize(("context", "namespace"), [("", "default"), ("test", "default"), ("other", "shop")])
+    def test_the_namespace_is_the_contexts(self, tmp_path, context, namespace):
+        kubeconfig = two_contexts(tmp_path, "http://127.0.0.1:1")
+        assert namespace_of(kubeconfig, context=context) == namespace
+        assert namespace_of(None, {"KUBECONFIG": f"/nowhere:{kubeconfig}"}, context=context) == namespace
+
+    def test_the_namespace_of_a_context_that_is_not_there_is_none_of_ours(self, tmp_path):
+        with pytest.raises(NoCredentials, match="nowhere"):
+            namespace_of(two_contexts(tmp_path, "http://127.0.0.1:1"), context="nowhere")
+
+    def test_in_a_pod_the_namespace_is_the_pods(self, tmp_path):
+        environ = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "1"}
+        assert namespace_of(None, environ, tmp_path) == "default"
+        (tmp_path / "namespace").write_text("shop")
+        assert namespace_of(None, environ, tmp_path) == "shop"
+
     async def test_a_pod_without_a_token_says_so(self, tmp_path):
         environ = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "1"}
         with pytest.raises(NoCredentials, match=str(tmp_path)):
@@ -398,6 +434,21 @@ class TestCredentials:
 
 
 class TestVerbs:
+    async def test_a_subresource_is_asked_by_post_and_its_answer_comes_back(self, server, client):
+        server.will_answer({"kind": "Ticket", "status": {"url": "x"}})
+        answer = await client.create_at(GADGETS, "a", {"kind": "Ticket"}, "shop", "ticket")
+        assert answer["status"] == {"url": "x"}
+        assert (server.requests[0].method, server.bodies[0]) == ("POST", '{"kind":"Ticket"}')
+        assert server.requests[0].path == "/apis/example.com/v1/namespaces/shop/gadgets/a/ticket"
+
+    async def test_what_is_no_text_comes_as_its_bytes(self, server, client):
+        async def picture(_: web.Request) -> web.Response:
+            return web.Response(body=b"\x89PNG\xff", content_type="image/png")
+
+        server.will_answer(picture)
+        assert await client.get_bytes("/picture", {"scale": "1"}) == b"\x89PNG\xff"
+        assert server.requests[0].query == {"scale": "1"}
+
     @pytest.mark.parametrize(
         ("kind", "patch", "content_type", "query"),
         [
