@@ -6,7 +6,7 @@ on a host is never ended on a guess.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 
 from hypernova_agent import names
 from hypernova_agent.host import Domain, Host
@@ -51,22 +51,40 @@ class Orphans:
         for uid in unowned(domains, volumes, self._owned):
             domain = domains.get(uid)
             if annotations.get(f"{ORPHAN_ANNOTATION}{uid}") == REMOVE:
-                await self._remove(uid, domain, volumes)
+                others = {link.mac for each in domains.values() if each is not domain for link in each.defined.links}
+                await self._remove(uid, domain, volumes, others)
             else:
                 left.append(await self._told(uid, domain))
         return tuple(left)
 
-    async def _remove(self, uid: str, domain: Domain | None, volumes: Iterable[str]) -> None:
-        """The domain first: while it is there, a crash leaves an orphan that says whose it was."""
+    async def _remove(self, uid: str, domain: Domain | None, volumes: Iterable[str], others: Set[str]) -> None:
+        """The domain first: while it is there, a crash leaves an orphan that says whose it was.
+
+        Args:
+            uid: of its Instance.
+            domain: if it has one.
+            volumes: of the pool.
+            others: MAC addresses of other domains, one of which may be of a namesake.
+        """
         if domain is not None:
             await self._host.destroy(uid)
-            for link in domain.defined.links:
-                await self._host.release(link.mac)
+            for mac in await self._reserved_for(domain, others):
+                await self._host.release(mac)
             await self._host.undefine(uid)
         for volume in volumes:
             if names.is_of(uid, volume):
                 await self._host.delete_volume(volume)
         log.info("orphan removed", uid=uid, instance=_name(domain))
+
+    async def _reserved_for(self, domain: Domain, others: Set[str]) -> list[str]:
+        """The MAC addresses it has reservations for: of its cards, and of those it was still to be given."""
+        own, owner = {link.mac for link in domain.defined.links}, domain.owner
+        return sorted(
+            each.mac
+            for each in await self._host.reservations()
+            if each.mac in own
+            or (each.mac not in others and names.is_hostname_of(owner.namespace, owner.name, each.hostname))
+        )
 
     async def _told(self, uid: str, domain: Domain | None) -> Orphan:
         if domain is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hypernova_agent import names
-from hypernova_agent.host import DomainState
+from hypernova_agent.host import DomainState, Owner, Reservation
 from hypernova_api.action import FINISHED
 from hypernova_api.meta import FINALIZER
 from hypernova_kube.resources import Object
@@ -90,16 +90,21 @@ def _leftovers(world: World) -> Iterator[Problem]:
         for uid, what in _belongings(machine):
             if uid not in owned and uid not in reported:
                 yield Wrong.ORPHANED, f"{node}: {what} of {uid}, which has no Instance there and is not reported"
-        # A guest that is off keeps the cards that its domain has until it is defined anew.
-        known = {mac for uid in owned for mac in _macs(instances[uid])} | {
-            link.mac
-            for uid, domain in machine.domains.items()
-            if uid in reported | owned
-            for link in domain.defined.links
-        }
+        # A guest that is off keeps the cards that its domain has until it is defined anew; an orphan may have lost its
+        # Instance just before it was given one more.
+        known = {mac for uid in owned for mac in _macs(instances[uid])}
+        for uid, domain in machine.domains.items():
+            if uid in reported | owned:
+                known |= {link.mac for link in domain.defined.links}
+            if uid in reported:
+                known |= {each.mac for each in machine.reservations.values() if _is_of(domain.owner, each)}
         for mac in sorted(machine.reservations):
             if mac not in known:
                 yield Wrong.ORPHANED, f"{node}: reservation of {mac}"
+
+
+def _is_of(owner: Owner, reservation: Reservation) -> bool:
+    return names.is_hostname_of(owner.namespace, owner.name, reservation.hostname)
 
 
 def _belongings(machine: Machine) -> Iterator[tuple[str, str]]:

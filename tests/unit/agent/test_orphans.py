@@ -7,7 +7,7 @@ import pytest
 from hypernova_agent import names
 from hypernova_agent.capacity import Room
 from hypernova_agent.guest_config import HostProfile, guest_config
-from hypernova_agent.host import DomainState, HostError, Owner
+from hypernova_agent.host import DomainState, HostError, Owner, Reservation
 from hypernova_agent.orphans import Orphans, unowned
 from hypernova_agent.xml.guest import domain_xml
 from hypernova_api.hypervisor import ORPHAN_ANNOTATION
@@ -80,6 +80,14 @@ async def test_removal_leaves_nothing_of_the_orphan_and_all_of_the_others() -> N
     assert {name for name in before if not name.startswith(UID)} == set(host.machine.volumes)
     assert host.machine.reservations == {}
     assert host.machine.domains[OWNED].state is DomainState.RUNNING
+
+
+async def test_removal_frees_the_address_of_a_card_it_was_still_to_be_given_and_no_namesakes() -> None:
+    host = await a_host()
+    await host.reserve(Reservation("52:54:00:00:00:08", "10.60.0.8", "web-1.shop.net1"))
+    await host.reserve(Reservation("52:54:00:00:00:09", "10.60.0.9", "web-1.shop-2"))
+    await orphans(host, {ORPHAN_ANNOTATION + UID: "remove"}).settle()
+    assert [each.hostname for each in await host.reservations()] == ["web-1.shop-2"]
 
 
 @pytest.mark.parametrize("call", ["destroy", "release", "undefine", "delete_volume"])
