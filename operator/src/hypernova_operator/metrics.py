@@ -47,6 +47,20 @@ class Metrics:
         self.orphans = Gauge(
             "hypernova_orphans", "Domains that hosts have without an Instance: adopt or remove them.", registry=registry
         )
+        self.certificates_signed = Counter(
+            "hypernova_certificates_signed_total", "Certificates signed.", ["signer"], registry=registry
+        )
+        self.certificates_denied = Counter(
+            "hypernova_certificates_denied_total",
+            "Certificates refused, by the reason of the request's condition.",
+            ["signer", "reason"],
+            registry=registry,
+        )
+        self.authority_expiry = Gauge(
+            "hypernova_authority_expiry_timestamp_seconds",
+            "When the authority that certificates are signed with ends, as Unix time; 0 where none is in use.",
+            registry=registry,
+        )
         self.missed = Counter(
             "hypernova_cache_differences_total",
             "Objects that a sweep saw changed or gone before a watch told. Many gone: watches break often.",

@@ -31,6 +31,7 @@ from hypernova_operator.controllers.ledger import Ledger
 from hypernova_operator.controllers.lost import LostHosts
 from hypernova_operator.controllers.nonsense import Nonsense
 from hypernova_operator.controllers.placed import Placed
+from hypernova_operator.controllers.signing.signing import Signing
 from hypernova_operator.controllers.statuses.followed import Statuses
 from hypernova_operator.controllers.waiting import Kind, Named, Waiting
 from hypernova_operator.controllers.writes import InstanceWrites
@@ -109,6 +110,7 @@ class Operator:
         self._lost = LostHosts(client, self.cache, placed, self._liveness, writes, metrics)
         self._drift = Drift(client, self.cache, self._ledger.table, placed, self._recorder, is_leader)
         self._actions = Actions(client, self.cache, self._ledger.table, self._recorder, metrics, is_leader)
+        self._signing = Signing(client, settings.namespace, metrics)
         self.cache.instances.store.subscribe(self._on_instance)
         for kind, kept in self._named_kinds():
             kept.store.subscribe(partial(self._wake_for_named, kind))
@@ -174,6 +176,7 @@ class Operator:
             group.create_task(self._amender.run(), name="amendments")
             group.create_task(self._adopter.run(), name="orphans")
             group.create_task(self._lost.run(), name="lost hosts")
+            group.create_task(self._signing.run(), name="certificates")
             await self._queue.run()
 
     async def _tell(self) -> None:

@@ -32,6 +32,8 @@ class Keys(TypedDict, total=False):
     lease: object
     signer: str
     """spec.signerName of a CertificateSigningRequest."""
+    user: str
+    """As the API server has authenticated it."""
     resource: str
     """Plural name of a resource."""
     key: object
