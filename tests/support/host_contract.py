@@ -7,8 +7,10 @@ A kind of host is held to it by a test module with a `subject` fixture and these
 """
 
 import asyncio
+import socket
+import struct
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -45,6 +47,9 @@ class Subject:
     pool: str = "hypernova"
     network: str = "hypernova-default"
     domain_type: Literal["kvm", "qemu"] = "qemu"
+    write: Callable[[str], None] = lambda _uid: None
+    """Has a guest write BOOT_LINE to its serial port now, where it does not do so each second."""
+
     events: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
 
@@ -304,6 +309,78 @@ class HostContract:
         await asyncio.gather(*(life() for _ in range(8)))
         assert subject.made not in [domain.owner.namespace for domain in await subject.host.domains()]
 
+    # Consoles
+
+    async def test_a_screen_can_be_opened_many_times_and_greets_each_viewer(self, subject: Subject) -> None:
+        uid = await subject.running()
+        for screen in [await subject.host.open_graphics(uid) for _ in range(2)]:
+            assert await _received(screen, 12) == b"RFB 003.008\n"
+            screen.close()
+
+    async def test_a_screen_ends_with_its_guest(self, subject: Subject) -> None:
+        uid = await subject.running()
+        screen = await subject.host.open_graphics(uid)
+        assert await _received(screen, 12) == b"RFB 003.008\n"
+        await subject.host.destroy(uid)
+        assert await _received(screen, 1) == b""
+        screen.close()
+
+    async def test_a_screenshot_is_a_picture_of_the_screen_s_size(self, subject: Subject) -> None:
+        uid = await subject.running()
+
+        async def size() -> tuple[int, ...]:
+            picture = await subject.host.screenshot(uid)
+            assert (picture[:8], picture[12:16]) == (b"\x89PNG\r\n\x1a\n", b"IHDR")
+            return struct.unpack(">II", picture[16:24])
+
+        async def drawn() -> bool:
+            return await size() in {(640, 480), (720, 400)}
+
+        await eventually_async(drawn, "a screen as a BIOS sets it")
+
+    async def test_a_serial_line_brings_what_the_guest_writes_and_ends_with_it(self, subject: Subject) -> None:
+        uid = await subject.running()
+        line = await subject.host.open_serial(uid)
+        subject.write(uid)
+        written = b""
+        while BOOT_LINE not in written:
+            written += await _soon(line.read())
+        await subject.host.destroy(uid)
+        while await _soon(line.read()):
+            pass
+        assert await _soon(line.read()) == b""
+        await line.write(b"to nobody")
+        await line.close()
+
+    async def test_a_serial_line_goes_to_whoever_opens_it_last(self, subject: Subject) -> None:
+        uid = await subject.running()
+        first = await subject.host.open_serial(uid)
+        second = await subject.host.open_serial(uid)
+        while await _soon(first.read()):
+            pass
+        subject.write(uid)
+        assert await _soon(second.read())
+        for line in (first, second):
+            await line.close()
+        third = await subject.host.open_serial(uid)
+        subject.write(uid)
+        assert await _soon(third.read())
+        await third.close()
+
+    async def test_a_closed_serial_line_has_ended_and_may_be_closed_again(self, subject: Subject) -> None:
+        uid = await subject.running()
+        line = await subject.host.open_serial(uid)
+        for _ in range(2):
+            await line.close()
+        while await _soon(line.read()):
+            pass
+
+    @pytest.mark.parametrize("call", ["open_graphics", "open_serial", "screenshot"])
+    async def test_a_guest_that_is_off_or_unknown_has_no_console(self, subject: Subject, call: str) -> None:
+        for uid in (await subject.defined(), str(uuid.uuid4())):
+            with pytest.raises(HostError):
+                await getattr(subject.host, call)(uid)
+
     # Volumes
 
     @pytest.mark.parametrize("known", [True, False], ids=["size-known", "size-unknown"])
@@ -499,6 +576,28 @@ class LostHostContract:
         await subject.host.destroy(uid)
         await _seen(subject.events, uid)
 
+    async def test_a_loss_ends_serial_lines_and_leaves_screens_alone(self, breakable: Breakable) -> None:
+        subject = breakable.subject
+        uid = await subject.running()
+        line, screen = await subject.host.open_serial(uid), await subject.host.open_graphics(uid)
+        assert await _received(screen, 12) == b"RFB 003.008\n"
+        breakable.lose()
+        while await _soon(line.read()):
+            pass
+        await line.close()
+        for opening in (subject.host.open_serial(uid), subject.host.open_graphics(uid), subject.host.screenshot(uid)):
+            with pytest.raises(HostUnreachable):
+                await opening
+        breakable.recover()
+        await subject.connect()
+        again = await subject.host.open_serial(uid)
+        subject.write(uid)
+        assert await _soon(again.read())
+        await again.close()
+        with pytest.raises(BlockingIOError):
+            screen.recv(1)
+        screen.close()
+
     async def test_an_upload_cut_by_a_loss_leaves_nothing_once_connected_again(self, breakable: Breakable) -> None:
         subject = breakable.subject
         faucet = Faucet()
@@ -513,6 +612,16 @@ class LostHostContract:
         assert await subject.volume_names() == set()
         await subject.image()
         assert await subject.volume_names() == {"image.raw"}
+
+
+async def _soon(reading: Coroutine[None, None, bytes]) -> bytes:
+    async with asyncio.timeout(30):
+        return await reading
+
+
+async def _received(screen: socket.socket, count: int) -> bytes:
+    screen.setblocking(False)
+    return await _soon(asyncio.get_running_loop().sock_recv(screen, count))
 
 
 async def _now(found: list[str]) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from hypernova_agent.host import Abilities, Definition, DomainState, HostCell, HostFacts, Owner, Reservation, Run
 from hypernova_api.action import GuestInfo
+from support.memory_console import MemoryScreen, MemorySerialLine
 
 GIB = 1 << 30
 BLOCK = 4096
@@ -70,6 +71,12 @@ class MemoryDomain:
 
     boots: int = 0
     """Times that its guest began from nothing, by a reboot of its own too."""
+
+    screens: list[MemoryScreen] = field(default_factory=list)
+    """Opened since the guest was powered on."""
+
+    serial: MemorySerialLine | None = None
+    """Its serial port, while it is open."""
 
     nmis: int = 0
     passwords: dict[str, str] = field(default_factory=dict)

@@ -5,6 +5,7 @@ which outlives connections as a real one does, and set how it and its guests beh
 """
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,6 +25,7 @@ from hypernova_agent.host import (
     Link,
     Reservation,
     Run,
+    SerialLine,
     Space,
     Volume,
 )
@@ -32,6 +34,7 @@ from hypernova_agent.xml.devices.memory import BLOCK
 from hypernova_agent.xml.metadata import parse_metadata
 from hypernova_api.action import GuestInfo
 from support.machine import ALIVE, FACTS, Machine, MemoryDomain, MemoryVolume
+from support.memory_console import SCREENSHOT, MemoryScreen, MemorySerialLine
 from support.qcow2 import header
 
 __all__ = ["FACTS", "Machine", "MemoryDomain", "MemoryHost", "MemoryVolume", "lost_at"]
@@ -59,6 +62,10 @@ class MemoryHost:
         self._boot(self.machine.domains[uid])
         self._report(uid)
 
+    def write(self, uid: str, data: bytes) -> None:
+        """The guest writes to its serial port."""
+        self._write(self.machine.domains[uid], data)
+
     def fill(self) -> None:
         """The pool is full, and all guests that run notice. Set `machine.full` back to cure it."""
         self.machine.full = True
@@ -71,6 +78,7 @@ class MemoryHost:
         self.machine.answers = False
         for domain in self.machine.domains.values():
             domain.forgotten = domain.state not in ALIVE
+            _hang_up(domain)
         lost, self._on_lost, self._on_domain_event = self._on_lost, None, None
         if lost is not None:
             lost("libvirt went away")
@@ -99,6 +107,8 @@ class MemoryHost:
 
     async def close(self) -> None:
         self._on_domain_event = self._on_lost = None
+        for domain in self.machine.domains.values():
+            _hang_up(domain)
 
     async def facts(self) -> HostFacts:
         await self._call("facts")
@@ -250,6 +260,25 @@ class MemoryHost:
         self._with_agent(uid)
         return self.machine.guest_info
 
+    async def open_graphics(self, uid: str) -> socket.socket:
+        await self._call("open_graphics")
+        domain = self._alive(uid)
+        screen = MemoryScreen()
+        domain.screens.append(screen)
+        return screen.theirs
+
+    async def open_serial(self, uid: str) -> SerialLine:
+        await self._call("open_serial")
+        domain = self._alive(uid)
+        _hang_up(domain)
+        domain.serial = MemorySerialLine()
+        return domain.serial
+
+    async def screenshot(self, uid: str) -> bytes:
+        await self._call("screenshot")
+        self._alive(uid)
+        return SCREENSHOT
+
     async def set_password(self, uid: str, user: str, hash_: str) -> None:
         await self._call("set_password")
         self._with_agent(uid).passwords[user] = hash_
@@ -387,8 +416,13 @@ class MemoryHost:
 
     def _boot(self, domain: MemoryDomain) -> None:
         domain.boots += 1
+        self._write(domain, BOOT_LINE)
+
+    def _write(self, domain: MemoryDomain, data: bytes) -> None:
         if not self.machine.full:
-            self.machine.volumes.setdefault(domain.console, MemoryVolume()).content += BOOT_LINE
+            self.machine.volumes.setdefault(domain.console, MemoryVolume()).content += data
+        if domain.serial is not None:
+            domain.serial.put(data)
 
     def _let_go(self, uid: str, mac: str) -> None:
         domain = self.machine.domains.get(uid)
@@ -401,6 +435,9 @@ class MemoryHost:
     def _end(self, uid: str, state: DomainState) -> None:
         domain = self.machine.domains[uid]
         domain.running = None
+        _hang_up(domain)
+        while domain.screens:
+            domain.screens.pop().end()
         if domain.transient:
             del self.machine.domains[uid]
             self._report(uid)
@@ -458,6 +495,12 @@ def _domain(domain: MemoryDomain) -> Domain:
         saved=domain.saved is not None,
         run=domain.run,
     )
+
+
+def _hang_up(domain: MemoryDomain) -> None:
+    if domain.serial is not None:
+        domain.serial.end()
+        domain.serial = None
 
 
 def _parse(xml: str) -> MemoryDomain:

@@ -11,6 +11,7 @@ Errors of every call:
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -227,6 +228,28 @@ class HostFacts:
     """By address, bridges and such left out; none on a host that can hand out none."""
 
 
+class SerialLine(Protocol):
+    """A guest's serial port, held open by its only user.
+
+    It ends with the guest, with the connection to its host, when another opens it, and when it is closed.
+    """
+
+    async def read(self) -> bytes:
+        """What the guest has written since, waiting for some; empty from the end on.
+
+        Of what is not read in time the oldest is lost, as on any serial line: little is kept.
+        """
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Type; returns when the host has it, and waits long for a guest that does not take it. Lost after the end."""
+        ...
+
+    async def close(self) -> None:
+        """End it; safe to repeat."""
+        ...
+
+
 class Host(Protocol):
     """One host's libvirt."""
 
@@ -326,6 +349,21 @@ class Host(Protocol):
 
     async def set_password(self, uid: str, user: str, hash_: str) -> None:
         """Have the guest's agent set a user's password, given as /etc/shadow keeps it."""
+        ...
+
+    async def open_graphics(self, uid: str) -> socket.socket:
+        """A new way to a running guest's screen, keyboard and mouse: the caller's, a stream socket that speaks RFB.
+
+        There can be many. It goes straight to what runs the guest: it outlives the connection, and ends with the guest.
+        """
+        ...
+
+    async def open_serial(self, uid: str) -> SerialLine:
+        """A running guest's first serial port. There is one: who has it open already loses it."""
+        ...
+
+    async def screenshot(self, uid: str) -> bytes:
+        """What a running guest shows now, as PNG."""
         ...
 
     async def shutdown(self, uid: str) -> None:

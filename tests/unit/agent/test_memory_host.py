@@ -7,15 +7,19 @@ import pytest
 from hypernova_agent.host import DomainState, HostError, HostUnreachable
 from support.host_contract import HostContract, LostHostContract, Subject
 from support.life_contract import ChangeContract, DiskContract, FullContract, LostLifeContract, PowerContract
-from support.memory_host import Machine, MemoryHost
+from support.memory_host import BOOT_LINE, Machine, MemoryHost
 from support.virtual_time import virtual_time
+
+
+async def connected(host: MemoryHost) -> Subject:
+    subject = Subject(host, boot_disk=bytes(512), write=lambda uid: host.write(uid, BOOT_LINE))
+    await subject.connect()
+    return subject
 
 
 @pytest.fixture
 async def subject() -> Subject:
-    subject = Subject(MemoryHost(), boot_disk=bytes(512))
-    await subject.connect()
-    return subject
+    return await connected(MemoryHost())
 
 
 class BreakableMemoryHost:
@@ -36,9 +40,7 @@ class BreakableMemoryHost:
 @pytest.fixture
 async def breakable() -> BreakableMemoryHost:
     host = MemoryHost()
-    subject = Subject(host, boot_disk=bytes(512))
-    await subject.connect()
-    return BreakableMemoryHost(host, subject)
+    return BreakableMemoryHost(host, await connected(host))
 
 
 class TestMemoryHost(HostContract, PowerContract, ChangeContract, DiskContract):

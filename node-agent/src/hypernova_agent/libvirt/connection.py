@@ -11,7 +11,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import libvirt
 
-from hypernova_agent.host import HostFault, HostUnreachable
+from hypernova_agent.host import HostUnreachable
 from hypernova_agent.libvirt import opening
 from hypernova_agent.libvirt.events import start_event_loop
 from hypernova_agent.libvirt.lines import Lines, is_alive
@@ -33,12 +33,8 @@ class _Session:
 
     calls: Lines
     exclusive: list[Lines] = field(default_factory=list)
-    undo: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
-    """Takes the listener's callbacks back: as long as libvirt has one, it keeps the connection."""
 
     async def end(self) -> None:
-        with contextlib.suppress(HostFault):
-            await self.listener.call(lambda _virt: self.undo.close())
         for lines in (self.listener, self.calls, *self.exclusive):
             await lines.close()
 
@@ -74,7 +70,7 @@ class Connection:
 
         try:
             loop = asyncio.get_running_loop()
-            await session.listener.call(listen, session.undo, _in(loop, on_domain_event), _in(loop, lost))
+            await session.listener.call(listen, session.listener.undo, _in(loop, on_domain_event), _in(loop, lost))
             # A loss before we listened, or before we are the session, is told to nobody.
             if not is_alive(listener):
                 raise HostUnreachable("libvirt went away while we connected")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Callable
 from ipaddress import IPv4Network
 from typing import TypeVar
@@ -19,10 +20,11 @@ from hypernova_agent.host import (
     Link,
     Reservation,
     Run,
+    SerialLine,
     Space,
     Volume,
 )
-from hypernova_agent.libvirt import agent, domains, guests, networks, storage
+from hypernova_agent.libvirt import agent, consoles, domains, guests, networks, storage
 from hypernova_agent.libvirt.connection import Connection
 from hypernova_agent.libvirt.copies import Copier, Copy
 from hypernova_agent.libvirt.errands import Errands
@@ -149,6 +151,15 @@ class LibvirtHost:
 
     async def set_password(self, uid: str, user: str, hash_: str) -> None:
         await self._ask(lambda virt: agent.set_password(virt, uid, user, hash_))
+
+    async def open_graphics(self, uid: str) -> socket.socket:
+        return await consoles.open_graphics(self._connection, uid)
+
+    async def open_serial(self, uid: str) -> SerialLine:
+        return await consoles.open_serial(self._connection, uid)
+
+    async def screenshot(self, uid: str) -> bytes:
+        return await consoles.screenshot(self._connection, uid)
 
     async def shutdown(self, uid: str) -> None:
         await self._connection.call(domains.shutdown, uid)

@@ -32,6 +32,9 @@ class Lines:
             self._free.put(virt)
         self._threads = ThreadPoolExecutor(self._count, thread_name_prefix="libvirt")
         self._closed = False
+        self.undo = contextlib.ExitStack()
+        """Closed in one of the threads before the connections are: as long as libvirt has a callback on one, it keeps
+        it."""
 
     async def call(self, work: Callable[Concatenate[libvirt.virConnect, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do blocking work on one of the connections.
@@ -62,10 +65,15 @@ class Lines:
         if self._closed:
             return
         self._closed = True
+        await _ended(self._threads.submit(self._undo))
         # libvirt crashes when a connection is closed under a call: each is closed by who got it from the free ones.
         for closing in [self._threads.submit(self._close_one) for _ in range(self._count)]:
             await _ended(closing)
         self._threads.shutdown(wait=False)
+
+    def _undo(self) -> None:
+        with contextlib.suppress(libvirt.libvirtError):  # all is taken back: what the host says against it comes last
+            self.undo.close()
 
     def _close_one(self) -> None:
         with contextlib.suppress(libvirt.libvirtError):  # a lost one can't be closed, nor need it

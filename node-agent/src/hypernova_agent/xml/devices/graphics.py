@@ -11,11 +11,12 @@ from hypernova_agent.xml.element import E, Element
 class Graphics:
     """<graphics>: https://libvirt.org/formatdomain.html#graphical-framebuffers
 
-    VNC on a UNIX socket in libvirt's own folder: no port anyone else could connect to, or that could be taken.
+    VNC on a UNIX socket in libvirt's own folder: no port anyone else could connect to, or that could be taken. Whoever
+    comes shares it: who may look is decided before QEMU, which would let one viewer throw out all others.
     """
 
     def xml(self) -> Element:
-        return E.graphics(E.listen(type="socket"), type="vnc")
+        return E.graphics(E.listen(type="socket"), type="vnc", sharePolicy="force-shared")
 
 
 @dataclass(frozen=True, slots=True)
