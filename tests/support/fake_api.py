@@ -1,18 +1,19 @@
 """An API server in memory, with the verbs of `hypernova_kube.client.Client`, for tests in virtual time.
 
-It knows resourceVersions, uids and their conflicts, and nothing of schemas. What a test is to prove about the real
+It knows resourceVersions, uids and their conflicts, and lists and watches whole resources for reflectors; it knows
+nothing of schemas and selectors. What a test is to prove about the real
 server is proved on the real one.
 """
 
 import asyncio
 import copy
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
-from itertools import count
-from typing import Any
+from typing import Any, Literal
 
 from prometheus_client import CollectorRegistry
 
+from hypernova_kube.client import WatchEvent
 from hypernova_kube.errors import AlreadyExists, Conflict, NotFound
 from hypernova_kube.metrics import Metrics
 from hypernova_kube.resources import Key, Object, Resource, key_of
@@ -41,7 +42,13 @@ class FakeApi:
     def __init__(self) -> None:
         self.stored: dict[tuple[str, Key], Object] = {}
         self.requests: list[str] = []
-        self._versions = count(1)
+        self.history: list[tuple[str, WatchEvent]] = []
+        """All that ever happened, by the plural of the resource."""
+
+        self.version = 0
+        """The version of the last change."""
+
+        self._happened: asyncio.Event | None = None
 
     def client(self, trouble: Callable[[str], Trouble | None] = lambda verb: None) -> "FakeClient":
         """One client; `trouble` is asked for each of its requests, by verb."""
@@ -49,14 +56,23 @@ class FakeApi:
 
     def put(self, resource: Resource, obj: Object) -> Object:
         """Store, as if somebody had written it; a new object keeps the UID it brings."""
-        version = next(self._versions)
+        version = self.version + 1
         key = key_of(obj)
         before = self.stored.get((resource.plural, key))
         uid = before["metadata"]["uid"] if before else obj["metadata"].get("uid", f"uid-{version}")
         metadata = {"generation": 1, **obj["metadata"], "uid": uid, "resourceVersion": str(version)}
         stored = {"apiVersion": resource.api_version, "kind": resource.kind, **obj, "metadata": metadata}
         self.stored[resource.plural, key] = copy.deepcopy(stored)
+        self._tell(resource, "MODIFIED" if before else "ADDED", stored)
         return stored
+
+    def drop(self, resource: Resource, key: Key) -> Object:
+        """Delete, as if somebody had done it; no finalizer holds it."""
+        gone = self.find(resource, key)
+        del self.stored[resource.plural, key]
+        gone["metadata"]["resourceVersion"] = str(self.version + 1)
+        self._tell(resource, "DELETED", gone)
+        return gone
 
     def find(self, resource: Resource, key: Key) -> Object:
         """The stored object, or NotFound."""
@@ -64,6 +80,19 @@ class FakeApi:
             return copy.deepcopy(self.stored[resource.plural, key])
         except KeyError:
             raise NotFound(404, "NotFound", f"{resource.plural} {key} not found") from None
+
+    async def happening(self) -> None:
+        """Until something changes."""
+        if self._happened is None:
+            self._happened = asyncio.Event()
+        await self._happened.wait()
+
+    def _tell(self, resource: Resource, type_: Literal["ADDED", "MODIFIED", "DELETED"], obj: Object) -> None:
+        self.version += 1
+        self.history.append((resource.plural, WatchEvent(type_, copy.deepcopy(obj))))
+        if self._happened is not None:
+            self._happened.set()
+            self._happened = None
 
 
 class FakeClient:
@@ -81,6 +110,26 @@ class FakeClient:
 
     async def get(self, resource: Resource, name: str, namespace: str = "") -> Object:
         return await self._ask("get", lambda: self._api.find(resource, Key(namespace, name)))
+
+    async def current_version(self, resource: Resource) -> int:
+        return self._api.version
+
+    async def stream(self, resource: Resource, **_selectors: str) -> AsyncGenerator[WatchEvent, None]:
+        for (plural, _), obj in list(self._api.stored.items()):
+            if plural == resource.plural:
+                yield WatchEvent("ADDED", copy.deepcopy(obj))
+        yield WatchEvent("BOOKMARK", {"metadata": {"resourceVersion": str(self._api.version)}})
+
+    async def watch(
+        self, resource: Resource, *, resource_version: str, timeout_seconds: float = 300.0, **_selectors: str
+    ) -> AsyncGenerator[WatchEvent, None]:
+        seen = int(resource_version)
+        while True:
+            for plural, event in self._api.history[seen:]:
+                seen += 1
+                if plural == resource.plural:
+                    yield event
+            await self._api.happening()
 
     async def create(self, resource: Resource, obj: Object) -> Object:
         def create() -> Object:
@@ -116,7 +165,7 @@ class FakeClient:
             stored = self._api.find(resource, Key(namespace, name))
             if uid not in ("", stored["metadata"]["uid"]):
                 raise Conflict(409, "Conflict", f"{key_of(stored)} has another uid")
-            return self._api.stored.pop((resource.plural, key_of(stored)))
+            return self._api.drop(resource, key_of(stored))
 
         await self._ask("delete", deleted)
 

@@ -21,6 +21,10 @@ class Keys(TypedDict, total=False):
     """namespace/name of an Instance."""
     node: str
     """Name of a Kubernetes node."""
+    session: object
+    """namespace/name of a ConsoleSession."""
+    console: str
+    """What of a guest is looked at: VNC, Serial."""
     image: object
     flavor: str
     domain: str
