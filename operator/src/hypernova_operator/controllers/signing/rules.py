@@ -7,13 +7,11 @@ only the addresses of an agent are a choice of its own, among those that its Nod
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
@@ -25,6 +23,7 @@ from hypernova_api.certificates import (
     Signer,
 )
 from hypernova_kube.certificates import CLIENT_USAGES, SERVER_USAGES
+from hypernova_kube.errors import in_words
 from hypernova_kube.resources import Object
 from hypernova_operator.controllers.signing.authority import Contents, PublicKey
 
@@ -35,7 +34,6 @@ RSA_BITS = range(2048, 8192 + 1)
 """More would only keep us busy."""
 
 _CLAIM = "authentication.kubernetes.io/"
-_SAN = x509.SubjectAlternativeName.oid
 
 Address = IPv4Address | IPv6Address
 
@@ -69,6 +67,17 @@ class _Terms:
     common_name: str
     usages: tuple[str, ...]
     usage: ObjectIdentifier
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a request says, every part of it read."""
+
+    subject: tuple[tuple[ObjectIdentifier, str | bytes], ...]
+    extensions: Mapping[ObjectIdentifier, x509.ExtensionType]
+    key: object
+    is_signed: bool
+    """Whether with that key."""
 
 
 _TERMS: Mapping[str, _Terms] = {
@@ -135,17 +144,17 @@ def decide(obj: Object, namespace: str, addresses: frozenset[Address]) -> Conten
         raise Denied("WrongUser", f"only {account} may ask {signer} for certificates, not {spec.get('username')}")
     if sorted(spec.get("usages", [])) != sorted(terms.usages):
         raise Denied("WrongUsages", f"certificates of {signer} are for {_listed(terms.usages)} and nothing else")
-    request = _read(spec.get("request", ""))
-    key = _checked_key(request)
-    if [(each.oid, each.value) for each in request.subject] != [(NameOID.COMMON_NAME, terms.common_name)]:
+    wanted = _read(spec.get("request", ""))
+    if wanted.subject != ((NameOID.COMMON_NAME, terms.common_name),):
         raise Denied("WrongSubject", f"the subject of certificates of {signer} is CN={terms.common_name} alone")
+    own = addresses if signer == Signer.AGENT_SERVING else frozenset()
     name = _dns_name(obj, namespace)
     return Contents(
         terms.common_name,
         (name,),
-        _checked_addresses(request, name, addresses),
+        _checked_addresses(wanted, name, own),
         terms.usage,
-        key,
+        _checked_key(wanted),
         min(spec.get("expirationSeconds") or LIFETIME_SECONDS, LIFETIME_SECONDS),
     )
 
@@ -166,60 +175,50 @@ def _dns_name(obj: Object, namespace: str) -> str:
             return f"{CONSOLE_NAME}.{namespace}.svc"
 
 
-def _read(encoded: str) -> x509.CertificateSigningRequest:
+def _read(encoded: str) -> _Wanted:
     if len(encoded) > LARGEST_REQUEST * 4 // 3:
         raise Denied("NotUnderstood", f"the request is larger than {LARGEST_REQUEST} bytes")
     try:
-        return x509.load_pem_x509_csr(base64.b64decode(encoded, validate=True))
-    except (binascii.Error, ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise Denied("NotUnderstood", "the request is no certificate request in PEM") from error
+        request = x509.load_pem_x509_csr(base64.b64decode(encoded, validate=True))
+        return _Wanted(
+            tuple((each.oid, each.value) for each in request.subject),
+            {each.oid: each.value for each in request.extensions},
+            request.public_key(),
+            request.is_signature_valid,
+        )
+    except Exception as error:
+        # cryptography reads each part as it is looked at, and has an exception for each thing that can be wrong with
+        # it. Whoever sends such a thing is to hear of it once; we are not to meet it again and again.
+        raise Denied("NotUnderstood", f"the request can't be read: {in_words(error)}") from error
 
 
-def _checked_key(request: x509.CertificateSigningRequest) -> PublicKey:
-    try:
-        key = request.public_key()
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise Denied("WrongKey", "the key is of no kind that is known here; take EC P-256") from error
-    match key:
-        case ec.EllipticCurvePublicKey(curve=ec.SECP256R1() | ec.SECP384R1()):
-            good: PublicKey = key
-        case rsa.RSAPublicKey() if key.key_size in RSA_BITS:
-            good = key
-        case _:
-            raise Denied(
-                "WrongKey",
-                f"the key must be EC P-256 or P-384, or RSA with {RSA_BITS.start} to {RSA_BITS.stop - 1} bits",
-            )
-    try:
-        signed = request.is_signature_valid
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        signed = False
-    if not signed:
+def _checked_key(wanted: _Wanted) -> PublicKey:
+    if not wanted.is_signed:
         raise Denied("WrongSignature", "the request is not signed with the key that it is for")
-    return good
+    match wanted.key:
+        case ec.EllipticCurvePublicKey(curve=ec.SECP256R1() | ec.SECP384R1()) as key:
+            return key
+        case rsa.RSAPublicKey(key_size=size) as key if size in RSA_BITS:
+            return key
+    bits = f"{RSA_BITS.start} to {RSA_BITS.stop - 1} bits"
+    raise Denied("WrongKey", f"the key must be EC P-256 or P-384, or RSA with {bits}")
 
 
-def _checked_addresses(
-    request: x509.CertificateSigningRequest, name: str, addresses: frozenset[Address]
-) -> tuple[Address, ...]:
+def _checked_addresses(wanted: _Wanted, name: str, own: frozenset[Address]) -> tuple[Address, ...]:
     """The addresses that the request wants beside its name."""
-    try:
-        extensions = {each.oid: each.value for each in request.extensions}
-    except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
-        raise Denied("NotUnderstood", "the extensions of the request can't be read") from error
-    names = extensions.pop(_SAN, None)
-    if extensions or not isinstance(names, x509.SubjectAlternativeName):
+    names = wanted.extensions.get(x509.SubjectAlternativeName.oid)
+    if len(wanted.extensions) != 1 or not isinstance(names, x509.SubjectAlternativeName):
         raise Denied("UnwantedExtension", "the request must have subject alternative names, and no other extension")
     if any(not isinstance(each, x509.DNSName | x509.IPAddress) for each in names):
         raise Denied("WrongName", "only DNS names and IP addresses are certified")
     dns_names = names.get_values_for_type(x509.DNSName)
     if dns_names != [name]:
         raise Denied("WrongName", f"{_listed(dns_names)} was asked for, and the one name to be had is {name}")
-    wanted = names.get_values_for_type(x509.IPAddress)
-    found = tuple(each for each in wanted if isinstance(each, Address) and each in addresses)
-    if len(found) < len(wanted):
-        others = _listed(str(each) for each in wanted if each not in addresses)
-        raise Denied("WrongAddress", f"{others} is no address of {name}; its own are {_listed(map(str, addresses))}")
+    asked = names.get_values_for_type(x509.IPAddress)
+    found = tuple(each for each in asked if isinstance(each, Address) and each in own)
+    if len(found) < len(asked):
+        others = _listed(str(each) for each in asked if each not in own)
+        raise Denied("WrongAddress", f"{others} is no address of {name}; its own are {_listed(map(str, own))}")
     return found
 
 
