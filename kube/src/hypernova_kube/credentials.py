@@ -135,13 +135,15 @@ async def _by_kubeconfig(paths: str, context: str) -> Login:
 
 @contextmanager
 def _broken_is_no_credentials(paths: str) -> Iterator[None]:
+    if not any(os.path.exists(os.path.expanduser(path)) for path in paths.split(os.pathsep)):
+        raise NoCredentials(f"kubeconfig {paths} is not there")
     try:
         yield
     except (ConfigException, OSError, ValueError) as error:
         raise NoCredentials(f"kubeconfig {paths}: {error}") from error
     except (AttributeError, TypeError, YAMLError) as error:
-        # So the library meets a missing file, and YAML that is something else.
-        raise NoCredentials(f"kubeconfig {paths} is missing, or is no kubeconfig") from error
+        # So the library meets YAML that is something else.
+        raise NoCredentials(f"kubeconfig {paths} is no kubeconfig") from error
 
 
 async def _by_service_account(folder: Path, environ: Mapping[str, str]) -> Login:
