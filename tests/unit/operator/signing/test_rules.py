@@ -211,7 +211,7 @@ REFUSED = {
         an_agents(a_request(dns("node-a"), key=ec.generate_private_key(ec.SECP256K1()))),
         "WrongKey",
     ),
-    "DSA": (an_agents(a_request(dns("node-a"), key=dsa.generate_private_key(2048))), "WrongKey"),
+    "DSA": (an_agents(a_request(dns("node-a"), key=dsa.generate_private_key(1024))), "WrongKey"),
     "a signature of nobody": (an_agents(forged()), "WrongSignature"),
     # Nothing of the kind.
     "nothing": (an_agents() | {"spec": an_agents()["spec"] | {"request": ""}}, "NotUnderstood"),
