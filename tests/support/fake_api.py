@@ -111,7 +111,7 @@ class FakeClient:
     async def get(self, resource: Resource, name: str, namespace: str = "") -> Object:
         return await self._ask("get", lambda: self._api.find(resource, Key(namespace, name)))
 
-    async def current_version(self, resource: Resource) -> int:
+    async def current_version(self, resource: Resource, **_selectors: str) -> int:
         return self._api.version
 
     async def stream(self, resource: Resource, **_selectors: str) -> AsyncGenerator[WatchEvent, None]:

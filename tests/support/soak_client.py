@@ -160,7 +160,7 @@ class SoakClient:
         )
         return Listing([{"metadata": obj["metadata"]} for obj in listing.items], listing.resource_version)
 
-    async def current_version(self, resource: Resource) -> int:
+    async def current_version(self, resource: Resource, *, namespace: str = "", field_selector: str = "") -> int:
         return await self._ask("list", resource, lambda: self._api.version)
 
     async def stream(

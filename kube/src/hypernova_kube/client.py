@@ -148,9 +148,13 @@ class Client:
         request = Request("list", resource.plural, "GET", resource.path(namespace), accept=_METADATA_ONLY)
         return await self._list(request, resource, _selectors(label_selector, field_selector), page_size)
 
-    async def current_version(self, resource: Resource) -> int:
-        """The version that a kind is at: whatever was written before is of no higher one."""
-        request = Request("list", resource.plural, "GET", resource.path(), {"limit": "1"}, accept=_METADATA_ONLY)
+    async def current_version(self, resource: Resource, *, namespace: str = "", field_selector: str = "") -> int:
+        """The version that a kind is at: whatever was written before is of no higher one.
+
+        It is that of the whole kind in any case. A namespace or a name is for those who may list no more than that.
+        """
+        params = {"limit": "1", **_selectors("", field_selector)}
+        request = Request("list", resource.plural, "GET", resource.path(namespace), params, accept=_METADATA_ONLY)
         return int((await self._object(request))["metadata"]["resourceVersion"])
 
     async def stream(

@@ -188,7 +188,10 @@ class Reflector:
         old copy has brought back (seen on 1.36).
         """
         async with asyncio.timeout(self._inactivity_timeout):
-            return await self._client.current_version(self._resource) < int(self._resource_version)
+            version = await self._client.current_version(
+                self._resource, namespace=self._namespace, field_selector=self._field_selector
+            )
+        return version < int(self._resource_version)
 
     async def _list(self) -> None:
         """Read all, the vanished being told first.

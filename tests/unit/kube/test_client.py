@@ -240,6 +240,12 @@ class TestStream:
         assert await client.current_version(GADGETS) == int(a_page()["metadata"]["resourceVersion"])
         assert server.requests[0].query["limit"] == "1"
 
+    async def test_who_may_see_one_object_alone_has_the_version_too(self, server, client):
+        server.will_answer(a_page("a"))
+        await client.current_version(GADGETS, namespace="hn", field_selector="metadata.name=a")
+        assert "/namespaces/hn/" in server.requests[0].path
+        assert server.requests[0].query["fieldSelector"] == "metadata.name=a"
+
 
 class TestWatch:
     @staticmethod

@@ -54,7 +54,7 @@ class ScriptedClient:
         """That the server is at."""
         self._script = iter(script)
 
-    async def current_version(self, _):
+    async def current_version(self, *_, **__):
         return self.version
 
     async def stream(self, resource, **_):
