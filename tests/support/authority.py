@@ -39,9 +39,9 @@ class Authority:
         context.verify_mode = ssl.CERT_REQUIRED
         return self._equip(context, name, ExtendedKeyUsageOID.SERVER_AUTH)
 
-    def client(self, name: str) -> ssl.SSLContext:
-        """A client's context."""
-        return self._equip(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), name, ExtendedKeyUsageOID.CLIENT_AUTH)
+    def client(self, name: str, *, usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.CLIENT_AUTH) -> ssl.SSLContext:
+        """A client's context; of another `usage`, it shows a certificate that is not meant for clients."""
+        return self._equip(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), name, usage)
 
     def _equip(self, context: ssl.SSLContext, name: str, usage: x509.ObjectIdentifier) -> ssl.SSLContext:
         context.minimum_version = ssl.TLSVersion.TLSv1_3

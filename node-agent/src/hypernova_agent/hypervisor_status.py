@@ -23,6 +23,7 @@ from hypernova_api.hypervisor import (
     Cell,
     Cpu,
     Device,
+    Endpoint,
     HugePages,
     Hypervisor,
     HypervisorSpec,
@@ -70,6 +71,7 @@ def status_of(
     room: Room | None,
     claims: Iterable[Claim],
     *,
+    console: Endpoint | None,
     domain_type: DomainType | None,
     now: datetime,
 ) -> dict[str, Any]:
@@ -80,6 +82,7 @@ def status_of(
         known: what is.
         room: what the host has to give; None as long as it has not answered.
         claims: what the Instances on it take.
+        console: where its agent passes on consoles; None if it does not.
         domain_type: from the settings.
         now: for a condition that changes.
 
@@ -88,7 +91,7 @@ def status_of(
     """
     before, generation = hypervisor.status, hypervisor.metadata.generation
     observed = [_ready(known, hypervisor.spec)]
-    told: dict[str, Any] = {"observed_generation": generation}
+    told: dict[str, Any] = {"observed_generation": generation, "console": console}
     if known.facts is not None and room is not None and not known.refused:
         told |= _facts(known.facts, room, domain_type) | {"orphans": list(known.orphans[:MOST_TOLD])}
         observed += [_overcommitted(excess(claims, room)), _orphans(known.orphans)]
@@ -106,8 +109,8 @@ def status_of(
         for type_, holds, reason, message in observed
     ]
     after = before.model_copy(update=told | {"conditions": merge(before.conditions, *conditions)})
-    said = before.to_wire()
-    return {field: value for field, value in after.to_wire().items() if said.get(field) != value}
+    said, says = before.to_wire(), after.to_wire()
+    return {field: says.get(field) for field in said | says if said.get(field) != says.get(field)}
 
 
 def domain_type_of(facts: HostFacts, asked: DomainType | None) -> DomainType:

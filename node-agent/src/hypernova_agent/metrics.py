@@ -46,6 +46,19 @@ class AgentMetrics:
             "Guests that ended by themselves while they should run, and were started again.",
             registry=registry,
         )
+        self.consoles = Gauge("hypernova_agent_consoles", "Consoles that are looked at.", ["type"], registry=registry)
+        self.console_bytes = Counter(
+            "hypernova_agent_console_bytes_total",
+            "Bytes of consoles passed on: `out` to viewers, `in` from them.",
+            ["type", "direction"],
+            registry=registry,
+        )
+        self.console_refusals = Counter(
+            "hypernova_agent_console_refusals_total",
+            "Consoles that could not be had, by the reason that was told.",
+            ["reason"],
+            registry=registry,
+        )
         self.connected = Gauge("hypernova_agent_host_connected", "1 while libvirt answers.", registry=registry)
 
     def count_instances(self, phases: Callable[[], Mapping[str, int]]) -> None:

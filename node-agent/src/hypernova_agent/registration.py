@@ -12,7 +12,7 @@ from hypernova_agent.host import HostFacts, HostFault, Space
 from hypernova_agent.hypervisor_status import Known, status_of
 from hypernova_api.architecture import DomainType
 from hypernova_api.conditions import Condition, is_true
-from hypernova_api.hypervisor import Hypervisor, HypervisorSpec, Orphan
+from hypernova_api.hypervisor import Endpoint, Hypervisor, HypervisorSpec, Orphan
 from hypernova_kube.client import Client
 from hypernova_kube.errors import AlreadyExists, Conflict, Invalid
 from hypernova_kube.process.logs import get_logger
@@ -59,6 +59,8 @@ class Registration:
         self._reserved_memory = reserved_memory
         self._wall_clock = wall_clock
         self._known: Known | None = None
+        self._console: Endpoint | None = None
+        self._console_known = False
 
     @property
     def room(self) -> Room | None:
@@ -103,6 +105,10 @@ class Registration:
         """The pool has so much room."""
         self._known = replace(self._known or Known(), space=space)
 
+    def serves(self, console: Endpoint | None) -> None:
+        """Consoles are to be had there, or are not; until this is known, what was told before stays."""
+        self._console, self._console_known = console, True
+
     def fails(self, fault: HostFault) -> None:
         """The host does not answer, or refuses what an agent needs of it."""
         self._known = replace(self._known or Known(), fault=fault)
@@ -141,6 +147,7 @@ class Registration:
             known,
             room_of(known.facts, before.spec, self._reserved_memory) if known.facts is not None else None,
             self._claims(),
+            console=self._console if self._console_known else before.status.console,
             domain_type=self._domain_type,
             now=self._wall_clock(),
         )

@@ -35,6 +35,20 @@ class Settings:
         default=8082, metadata={"doc": "Port of /healthz, /readyz and /metrics; 0 takes a free one."}
     )
 
+    console_address: str = field(
+        default="",
+        metadata={"doc": "Address that console proxies find this agent at. Without it guests have no consoles."},
+    )
+
+    console_host: str = field(
+        default="0.0.0.0",  # noqa: S104 - it answers nobody but console proxies, and these are on other nodes
+        metadata={"doc": "Address to listen on for console proxies."},
+    )
+
+    console_port: int = field(
+        default=8084, metadata={"doc": "Port to listen on for console proxies; 0 takes a free one."}
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = field(
         default="info", metadata={"doc": "Least severity that is logged."}
     )

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from functools import partial
 
 from hypernova_agent.actions.watch import ActionWatch
+from hypernova_agent.console.consoles import Consoles
+from hypernova_agent.console.serving import Serving
 from hypernova_agent.guest_config import profile_of
 from hypernova_agent.host import Host, HostFacts, HostFault, HostUnreachable
 from hypernova_agent.hypervisor_status import domain_type_of
@@ -19,7 +21,7 @@ from hypernova_agent.reconcile import INSTANCES, Reconciler
 from hypernova_agent.registration import HYPERVISORS, Registration
 from hypernova_agent.settings import Settings
 from hypernova_agent.view import View
-from hypernova_api.hypervisor import LEASE_PREFIX
+from hypernova_api.hypervisor import LEASE_PREFIX, Endpoint
 from hypernova_api.meta import HYPERVISOR_LABEL
 from hypernova_api.quantity import Quantity
 from hypernova_kube.backoff import Backoff
@@ -122,6 +124,8 @@ class Sync:
         self._looks: WorkQueue[str] = WorkQueue(
             self._look, workers=1, backoff=Backoff(), name="looks", metrics=client.metrics
         )
+        self._consoles = Consoles(host, self._view.instance, metrics)
+        self._serving = Serving(client, settings, self._consoles, self._console_served)
         self._connected = False
         metrics.count_instances(self._phases)
 
@@ -138,6 +142,7 @@ class Sync:
             self._looks.run(),
             self._hold_on_to_host(),
             self._resync(),
+            self._serve_consoles(),
         )
         try:
             async with asyncio.TaskGroup() as group:
@@ -192,6 +197,15 @@ class Sync:
         self._learned(facts)
         log.info("libvirt connected", count=len(domains))
         self._wake_all()
+
+    async def _serve_consoles(self) -> None:
+        if self._settings.console_address:
+            await self._serving.run()
+        self._registration.serves(None)
+
+    def _console_served(self, console: Endpoint) -> None:
+        self._registration.serves(console)
+        self._registrations.add(_OWN)
 
     def _lost(self, fault: HostFault) -> None:
         self._connected = False
@@ -260,6 +274,7 @@ class Sync:
                 self._looks.add(_ORPHANS)
         elif change.old is not None:
             self._reconciler.gone(change.key, change.old["metadata"]["uid"])
+            self._consoles.gone(change.old)
             # It may have been removed by force, and its domain be here still.
             self._looks.add(_ORPHANS, after=_STRANGER_SECONDS)
             if self._registration.overcommitted:

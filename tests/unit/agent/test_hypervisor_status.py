@@ -11,7 +11,7 @@ from hypernova_agent.capacity import for_guests, room_of
 from hypernova_agent.host import Abilities, HostCell, HostError, HostFault, HostUnreachable, PciDevice, Space
 from hypernova_agent.hypervisor_status import MOST_DEVICES, Known, domain_type_of, status_of
 from hypernova_agent.orphans import MOST_TOLD
-from hypernova_api.hypervisor import ORPHAN_ANNOTATION, Hypervisor, Orphan, Passthrough
+from hypernova_api.hypervisor import ORPHAN_ANNOTATION, Endpoint, Hypervisor, Orphan, Passthrough
 from hypernova_kube.resources import Object
 from support.builders import a_hypervisor, stored
 from support.guests import GIB, MIB, UID
@@ -20,6 +20,7 @@ from support.memory_host import FACTS
 NOW = datetime(2026, 11, 21, 10, 15, tzinfo=UTC)
 SMALL = replace(FACTS, memory=4 * GIB)
 A100 = {"alias": "gpu", "vendorId": "10de", "productId": "20b0"}
+CONSOLE = Endpoint(address="192.0.2.7", port=8084)
 GPU = PciDevice("0000:65:00.0", "10de", "20b0", cell=0)
 
 
@@ -27,7 +28,7 @@ def told(known: Known, status: Object | None = None, claims: tuple[Claim, ...] =
     """What is written, given what the status says so far."""
     hypervisor = Hypervisor.parse(stored(a_hypervisor(status=status or {}, **spec)))
     room = room_of(known.facts, hypervisor.spec, GIB) if known.facts is not None else None
-    return status_of(hypervisor, known, room, claims, domain_type=None, now=NOW)
+    return status_of(hypervisor, known, room, claims, console=CONSOLE, domain_type=None, now=NOW)
 
 
 def condition(status: Object, type_: str) -> tuple[str, str, str]:
@@ -47,6 +48,7 @@ def test_a_host_that_answers_is_told_whole() -> None:
         "cells": [{"id": 0, "cores": ["0", "1", "2", "3"], "memory": "8Gi", "hugePages": []}],
         "firmware": ["BIOS"],
         "traits": ["COMPUTE_STORAGE_BUS_VIRTIO"],
+        "console": {"address": "192.0.2.7", "port": 8084},
         "conditions": [
             {"type": "Ready", "status": "True", "reason": "LibvirtReady", "message": ""} | time,
             {"type": "Overcommitted", "status": "False", "reason": "InstancesFit", "message": ""} | time,

@@ -7,7 +7,7 @@ import pytest
 
 from hypernova_agent.host import HostUnreachable
 from hypernova_agent.registration import HYPERVISORS, Registration
-from hypernova_api.hypervisor import Hypervisor
+from hypernova_api.hypervisor import Endpoint, Hypervisor
 from hypernova_api.overcommit import Overcommit
 from hypernova_kube.errors import Invalid
 from hypernova_kube.resources import Key, Object
@@ -99,6 +99,27 @@ async def test_the_second_look_writes_nothing() -> None:
         registration.answers(FACTS)
         await registration.reconcile("own")
     assert own.api.requests == ["create", "patch"]
+
+
+async def test_where_consoles_are_stays_told_until_it_is_known_anew() -> None:
+    own = Own()
+    there = Endpoint(address="192.0.2.7", port=8084)
+    before, after, without = (own.registration for _ in range(3))
+    before.answers(FACTS)
+    before.serves(there)
+    await before.reconcile("own")
+    assert own.hypervisor().status.console == there
+
+    after._objects = own.objects  # an agent that was started anew, and has no certificate yet
+    after.answers(FACTS)
+    await after.reconcile("own")
+    assert own.hypervisor().status.console == there
+
+    without._objects = own.objects
+    without.answers(FACTS)
+    without.serves(None)
+    await without.reconcile("own")
+    assert own.hypervisor().status.console is None
 
 
 INVALID = Trouble(refused=Invalid(422, "Invalid", "status.capacity: memory must be between 0 and 1Ei"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 
-from hypernova_agent import names
 from hypernova_agent.actions.report import Done, Failed, Result
+from hypernova_agent.console.log import console_tail
 from hypernova_agent.host import GuestUnreachable, Host, HostError
 from hypernova_api.action import ActionType, GetConsoleLog, InstanceAction
 
@@ -23,10 +23,6 @@ INTERRUPTED = Failed(
 
 _SECONDS = 30.0
 """That the host or the guest's agent may take."""
-
-_PIECE = 1 << 20
-_LONGEST_LOG = 64 << 20
-"""Bytes of one part of a log that are read at most: virtlogd's own bound is a megabyte or two."""
 
 _LARGEST_ANSWER = 1 << 20
 """Bytes of a console log in an object as etcd keeps it, which refuses objects of 1.5 MiB."""
@@ -66,31 +62,9 @@ async def _perform(host: Host, action: InstanceAction, uid: str) -> Result:
     return Done()
 
 
-async def console_tail(host: Host, uid: str, length: int) -> bytes:
-    """The last `length` bytes that a guest wrote to its console, or all there are: parts of the log put together."""
-    tail = b""
-    for name in names.console_logs(uid):
-        if len(tail) == length or await host.volume(name) is None:
-            break
-        tail = await _tail(host, name, length - len(tail)) + tail
-    return tail
-
-
 def shown(log: bytes) -> str:
     """A piece of a log as an object can carry it; of one that would be too large there, the end. Pure."""
     text = log.replace(b"\0", b"").decode("utf-8", errors="replace")
     while len(text.encode()) + 5 * len(_ESCAPED.findall(text)) > _LARGEST_ANSWER:
         text = text[len(text) // 4 :]
     return text
-
-
-async def _tail(host: Host, name: str, length: int) -> bytes:
-    # Not by the size that libvirt tells: of a log that begins like a disk image it is what the guest wrote there.
-    tail, offset = b"", 0
-    while offset < _LONGEST_LOG:
-        piece = await host.read(name, offset=offset, limit=_PIECE)
-        tail = (tail + piece)[-length:]
-        offset += len(piece)
-        if len(piece) < _PIECE:
-            break
-    return tail

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from hypernova_agent import names
-from hypernova_agent.actions.oneshot import console_tail, perform, shown
+from hypernova_agent.actions.oneshot import perform, shown
 from hypernova_agent.actions.report import Done, Failed
+from hypernova_agent.console.log import console_tail
 from hypernova_agent.host import Definition, DomainState, HostUnreachable
 from hypernova_api.action import GuestInfo, InstanceAction
 from support.builders import an_action, stored
