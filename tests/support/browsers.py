@@ -20,6 +20,9 @@ _OPTIONS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 
+_PATIENCE_MS = 60_000
+"""A browser on a busy machine takes its time."""
+
 _STATUS = ("Failed to load resource: the server responded with a status", "WebSocket connection to")
 """How Chromium begins to tell of refusals, which are the server's to give and the page's to explain."""
 
@@ -35,7 +38,7 @@ class Visit:
     addresses: list[str] = field(default_factory=list)
     """All that was asked for."""
 
-    def wait_for_state(self, state: str, seconds: float = 30) -> None:
+    def wait_for_state(self, state: str, seconds: float = 60) -> None:
         """Until the console is `connected`, `waiting`, `retrying`, `detached` or `ended`."""
         self.page.wait_for_selector(f'body[data-state="{state}"]', timeout=seconds * 1000)
 
@@ -64,7 +67,9 @@ class Visit:
 
 _READ_CANVAS = """async () => {
   const canvas = document.querySelector("#screen canvas");
-  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+  copy.drawImage(canvas, 0, 0);
+  const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
   const url = await new Promise((resolve) => {
     const reader = new FileReader();
     reader.onload = () => resolve(reader.result);
@@ -94,7 +99,7 @@ def visiting(browser: Browser, **context: Any) -> Iterator[Visit]:
     """
     with browser.new_context(**context) as profile:
         page = profile.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(_PATIENCE_MS)
         visit = Visit(page)
         page.on("console", lambda message: _note(visit, message))
         page.on("pageerror", lambda error: visit.complaints.append(str(error)))

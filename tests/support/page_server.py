@@ -26,7 +26,7 @@ TICKET = "shop/cs-1/c2VjcmV0"
 PATH = "/session/shop/cs-1/"
 
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """All that the page needs; `data:` for the pictures in RFB's Tight encoding and the shapes of guests' pointers."""

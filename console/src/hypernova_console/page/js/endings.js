@@ -11,7 +11,7 @@
  * @property {string} text what to do
  * @property {string} [detail] what the server said
  * @property {string} [command] how to get a new link
- * @property {"takeOver" | "connect"} [offer] what the user may choose instead of waiting, or where nothing comes by itself
+ * @property {"takeOver" | "connect" | "again"} [offer] what the user may choose instead of waiting, or where nothing comes by itself
  */
 
 /** hypernova_api.console.CloseCode, by what its codes are called in refusals. */
@@ -97,7 +97,7 @@ const ENDINGS = {
   },
   SessionExpired: {
     state: "ended",
-    title: "The session’s time is up",
+    title: "The time of this session is up",
     text: `It has lasted as long as it may. The guest runs on. ${NEW_LINK}`,
     command: "vnc",
   },
@@ -141,13 +141,13 @@ const ENDINGS = {
     state: "ended",
     title: "Too many tries",
     text: "Links were tried too often from where you are. Wait a minute, then try again.",
-    offer: "connect",
+    offer: "again",
   },
   Unanswered: {
     state: "ended",
     title: "The console server does not answer",
     text: "Your link was not used up if it has not got there. Try again.",
-    offer: "connect",
+    offer: "again",
   },
 };
 
@@ -161,12 +161,14 @@ export function ending(reason, detail = "") {
 }
 
 /**
- * The end of a stream that was open.
+ * The end of a stream.
  * @param {number} code of the WebSocket
  * @param {string} detail
+ * @param {boolean} connected whether there was a guest at its end; where not, somebody had it before
  */
-export function closed(code, detail) {
-  return ending(CLOSE_CODES.get(code) ?? "ConnectionLost", detail);
+export function closed(code, detail, connected) {
+  const reason = CLOSE_CODES.get(code) ?? "ConnectionLost";
+  return ending(reason === "TakenOver" && !connected ? "InUse" : reason, detail);
 }
 
 /**

@@ -66,6 +66,8 @@ export class Face {
   };
 
   connecting = () => {
+    const again = document.body.dataset.state === "waiting" || document.body.dataset.state === "retrying";
+    if (again) return; // the card that says why stays until there is news
     setState("connecting");
     busy("Connecting");
     this.changed();

@@ -50,7 +50,8 @@ async function show(session) {
     },
     () => {
       tools.update();
-      if (face.isConnected && document.activeElement === document.body) tools.viewer?.focus();
+      const at = document.activeElement;
+      if (face.isConnected && (at === document.body || byId("notice").contains(at))) tools.viewer?.focus();
     },
   );
   const watch = new Watch(session, face);

@@ -5,7 +5,7 @@ import { announce, byId, element, put } from "./dom.js";
 
 /** @typedef {import("./endings.js").Ending} Ending */
 
-const OFFERS = { takeOver: "Take over", connect: "Connect" };
+const OFFERS = { takeOver: "Take over", connect: "Connect", again: "Try again" };
 
 const notice = byId("notice");
 
@@ -56,8 +56,8 @@ export function choice(end, command, milliseconds) {
     const due = performance.now() + milliseconds;
     const tick = () => {
       const seconds = Math.ceil((due - performance.now()) / 1000);
+      if (end.state === "retrying") put(byId("notice-when"), seconds > 0 ? `Next try in ${seconds} s` : "Trying now");
       if (seconds <= 0) go(false);
-      else if (end.state === "retrying") put(byId("notice-when"), `Next try in ${seconds} s`);
     };
     timer = setInterval(tick, 250);
     tick();

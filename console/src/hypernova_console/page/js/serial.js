@@ -26,6 +26,9 @@ const THEMES = {
   },
 };
 
+/** As in style.css: more columns than 42 fit on a phone. */
+const NARROW = "(max-width: 719px)";
+
 /** WCAG AA, whatever colours the guest chooses. */
 const CONTRAST = 4.5;
 
@@ -55,7 +58,7 @@ export class Line {
     this.terminal = new Terminal({
       cursorBlink: !matchMedia("(prefers-reduced-motion: reduce)").matches,
       fontFamily: 'ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace',
-      fontSize: 14,
+      fontSize: matchMedia(NARROW).matches ? 12 : 14,
       minimumContrastRatio: CONTRAST,
       scrollback: SCROLLBACK,
     });
@@ -79,17 +82,17 @@ export class Line {
 
   /**
    * @param {WebSocket} socket not yet open
-   * @returns {Promise<void>} when it is open; never, if it is closed before
+   * @returns {Promise<void>} when the guest's end is there, and who writes is known; never, if it is closed before
    */
   connect(socket) {
     this.socket = socket;
-    socket.addEventListener("message", ({ data }) => {
-      if (typeof data === "string") this.events.role(JSON.parse(data));
-      else this.terminal.write(new Uint8Array(data));
-    });
     return new Promise((resolve) => {
-      socket.addEventListener("open", () => {
-        this.terminal.reset(); // what was said lately comes again
+      let first = true;
+      socket.addEventListener("message", ({ data }) => {
+        if (first) this.terminal.reset(); // what was said lately comes again
+        first = false;
+        if (typeof data === "string") this.events.role(JSON.parse(data));
+        else this.terminal.write(new Uint8Array(data));
         resolve();
       });
     });

@@ -88,7 +88,11 @@ export class Tools {
     byId("view-only").setAttribute("aria-pressed", String(viewOnly));
     byId("view-only").disabled = info.readOnly;
     byId("view-only").title = info.readOnly ? "The link is for viewing only" : "View only: nothing you type or click is sent";
+    const { state } = document.body.dataset;
     byId("power").hidden = !info.actions?.includes("Reboot");
+    byId("power").disabled = state === "ended";
+    byId("session").disabled = state === "ended";
+    byId("detach").hidden = state === "detached";
     document.body.dataset.viewOnly = String(viewOnly);
     const input = this.face?.isConnected && !viewOnly && !this.reading;
     for (const control of document.querySelectorAll("[data-when=input]")) {

@@ -15,6 +15,14 @@ const KEY_INTERVAL_MS = 20;
 
 initLogging("none"); // how a connection ended is told on the page
 
+/**
+ * Releases the keys that the guest believes to be down, such as Ctrl and Alt of the way out. noVNC does so when the window loses
+ * the focus, but not when the canvas does, or when it is told to only look on.
+ */
+function letKeysGo() {
+  dispatchEvent(new FocusEvent("blur"));
+}
+
 export class Screen {
   /**
    * @param {HTMLElement} place
@@ -41,11 +49,12 @@ export class Screen {
     this.rfb.background = "transparent";
     this.rfb.showDotCursor = true;
     this.#apply();
-    const canvas = this.place.querySelector("canvas");
-    canvas?.setAttribute("role", "application");
-    canvas?.setAttribute("aria-label", this.label);
-    canvas?.setAttribute("aria-describedby", "hint");
-    if (canvas) canvas.tabIndex = 0; // noVNC leaves it to the mouse
+    const canvas = /** @type {HTMLCanvasElement} */ (this.place.querySelector("canvas"));
+    canvas.setAttribute("role", "application");
+    canvas.setAttribute("aria-label", this.label);
+    canvas.setAttribute("aria-describedby", "hint");
+    canvas.tabIndex = 0; // noVNC leaves it to the mouse
+    canvas.addEventListener("blur", letKeysGo);
     this.rfb.addEventListener("clipboard", (event) => this.events.clipboard(event.detail.text));
     return new Promise((resolve) => this.rfb.addEventListener("connect", () => resolve(), { once: true }));
   }
@@ -74,6 +83,7 @@ export class Screen {
 
   #apply() {
     if (!this.rfb) return;
+    if (this.viewOnly && !this.rfb.viewOnly) letKeysGo();
     this.rfb.viewOnly = this.viewOnly;
     this.rfb.scaleViewport = this.fit;
   }

@@ -105,6 +105,7 @@ export class Watch {
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
     let opened = false;
+    let connected = false;
     socket.addEventListener("open", () => {
       opened = true;
     });
@@ -114,6 +115,7 @@ export class Watch {
     let news;
     if ((await Promise.race([viewer.connect(socket).then(() => "connected"), closing])) === "connected") {
       clearTimeout(patience);
+      connected = true;
       this.face.connected();
       news = setInterval(() => this.session.info().then(this.face.tell, () => {}), INFO_INTERVAL_MS);
     }
@@ -122,8 +124,7 @@ export class Watch {
     clearInterval(news);
     this.#socket = null;
     viewer.release();
-    if (opened || this.#leaving) return closed(code, reason);
-    const refusal = await this.session.whyNot();
-    return refusal ? refused(refusal) : closed(code, reason);
+    const refusal = opened || this.#leaving ? null : await this.session.whyNot();
+    return refusal ? refused(refusal) : closed(code, reason, connected);
   }
 }
