@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from prometheus_client import CollectorRegistry
 
 from hack.devcluster import Cluster
 from hack.devcluster.install import NAMESPACE
@@ -37,11 +38,13 @@ from hypernova_kube.certificates.request import (
 )
 from hypernova_kube.client import Client
 from hypernova_kube.errors import Forbidden, NotFound
+from hypernova_kube.metrics import Metrics
 from hypernova_kube.resources import NODES, Object
 from hypernova_operator.controllers.signing.ca_bundle import API_SERVICES, CONSOLE_API
 from hypernova_operator.controllers.signing.keeping import CONFIG_MAPS, SECRETS, Keeper
-from hypernova_operator.metrics import Metrics
+from hypernova_operator.metrics import Metrics as OperatorMetrics
 from support.operators import OperatorProcess
+from support.proxy import proxied, proxy_of
 from support.waiting import eventually_async
 
 pytestmark = pytest.mark.usefixtures("operator")
@@ -177,9 +180,9 @@ async def test_agent_and_console_meet_and_each_knows_the_other(admin: Client, cl
     ):
         session = await _open(server, console, node)
         session.writer.write(b"hello\n")
-        assert await session.reader.read() == b""
-        session.writer.close()
+        await eventually_async(lambda: heard, "what was said")
         assert peer_names(session.writer.transport) == {node}
+        session.writer.close()
         with pytest.raises(ssl.SSLError, match="Hostname mismatch"):
             await _open(server, console, "node-other")
     assert heard == [(b"hello\n", {CONSOLE_NAME})]
@@ -344,10 +347,37 @@ async def _open(server: asyncio.Server, identity: Identity, node: str) -> _Sessi
     )
 
 
+async def test_who_may_see_the_authority_alone_follows_it_over_a_broken_connection(
+    admin: Client, clean_cluster: Cluster, tmp_path: Path
+) -> None:
+    node, login = await a_node(admin, clean_cluster)
+    registry = CollectorRegistry()
+
+    def restarts(cause: str) -> float:
+        labels = {"resource": "configmaps", "cause": cause}
+        return registry.get_sample_value("hypernova_kube_watch_restarts_total", labels) or 0
+
+    async with (
+        proxy_of(clean_cluster) as proxy,
+        await Client.connect(proxied(clean_cluster, proxy, tmp_path, login), metrics=Metrics(registry)) as client,
+        running(agents(client, node)),
+    ):
+        proxy.refuse()
+        await eventually_async(lambda: restarts("unreachable") >= 1, "the watch to break")
+        proxy.serve()
+        served = registry.get_sample_value
+        labels = {"verb": "watch", "resource": "configmaps", "code": "200"}
+        before = served("hypernova_kube_requests_total", labels) or 0
+        await eventually_async(
+            lambda: (served("hypernova_kube_requests_total", labels) or 0) > before, "the next watch"
+        )
+        assert restarts("error") == 0
+
+
 async def test_leaders_that_race_make_one_authority(admin: Client, clean_cluster: Cluster) -> None:
     namespace = f"test-{uuid.uuid4().hex[:8]}"
     clean_cluster.admin.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
-    keepers = [Keeper(admin, namespace, Metrics()) for _ in range(8)]
+    keepers = [Keeper(admin, namespace, OperatorMetrics(CollectorRegistry())) for _ in range(8)]
     for _ in range(2):
         # Whoever loses the ConfigMap's race comes again, and finds it.
         await asyncio.gather(*(keeper.keep() for keeper in keepers), return_exceptions=True)
@@ -363,7 +393,7 @@ async def test_an_operator_that_starts_again_keeps_its_authority(
     admin: Client, clean_cluster: Cluster, operator: OperatorProcess
 ) -> None:
     before = await bundle(admin)
-    operator.kill()
+    operator.stop()
     await admin.delete(CONFIG_MAPS, AUTHORITY, NAMESPACE)
     operator.start()
     assert await bundle(admin) == before

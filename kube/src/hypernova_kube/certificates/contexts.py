@@ -46,6 +46,8 @@ class Contexts:
         Raises:
             ssl.SSLError: that is none.
         """
+        if bundle in self._bundles:
+            return
         for context in self._trusting:
             context.load_verify_locations(cadata=bundle)
         self._bundles.append(bundle)

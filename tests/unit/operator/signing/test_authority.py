@@ -131,7 +131,7 @@ def test_an_administrators_own_authority_signs_too() -> None:
         (a_secret(b"garbage", RSA), "can't be read"),
         (a_secret(an_administrators(RSA), b"garbage"), "can't be read"),
         ({"data": {"tls.crt": "%", "tls.key": "%"}}, "can't be read"),
-        (a_secret(an_administrators(RSA), KEY), "not that of its certificate"),
+        (a_secret(an_administrators(RSA), KEY), "not that of the certificate"),
         (a_secret(an_administrators(RSA, ca=False), RSA), "not that of an authority"),
         (a_secret(an_administrators(RSA, ca=None), RSA), "not that of an authority"),
         (a_secret(an_administrators(ED), ED), "neither EC nor RSA"),

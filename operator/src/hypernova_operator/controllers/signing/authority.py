@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
@@ -21,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 from hypernova_api.certificates import AUTHORITY, BACKDATED_SECONDS, BUNDLE_KEY
+from hypernova_kube.errors import in_words
 from hypernova_kube.resources import Object
 
 LIFETIME = timedelta(days=3650)
@@ -142,19 +141,19 @@ def from_secret(secret: Object) -> Authority:
         data = {name: base64.b64decode(secret.get("data", {})[name]) for name in ("tls.crt", "tls.key")}
         certificate = x509.load_pem_x509_certificate(data["tls.crt"])
         key = load_pem_private_key(data["tls.key"], password=None)
-        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+        constraints = [each.value for each in certificate.extensions if each.oid == x509.BasicConstraints.oid]
+        is_pair = certificate.public_key() == key.public_key()
     except KeyError as error:
-        raise BrokenAuthority(f"it has no key {error}") from error
-    except x509.ExtensionNotFound as error:
-        raise BrokenAuthority("its certificate is not that of an authority") from error
-    except (binascii.Error, ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise BrokenAuthority(f"its certificate or key can't be read: {error}") from error
-    if not constraints.ca:
-        raise BrokenAuthority("its certificate is not that of an authority")
+        raise BrokenAuthority(f"the Secret {AUTHORITY} has no key {error}") from error
+    except Exception as error:
+        # cryptography has an exception for each thing that can be wrong; none may end the leader.
+        raise BrokenAuthority(f"the Secret {AUTHORITY} can't be read: {in_words(error)}") from error
+    if not any(isinstance(each, x509.BasicConstraints) and each.ca for each in constraints):
+        raise BrokenAuthority(f"the certificate in the Secret {AUTHORITY} is not that of an authority")
     if not isinstance(key, PrivateKey):
-        raise BrokenAuthority("its key is neither EC nor RSA")
-    if key.public_key() != certificate.public_key():
-        raise BrokenAuthority("its key is not that of its certificate")
+        raise BrokenAuthority(f"the key in the Secret {AUTHORITY} is neither EC nor RSA")
+    if not is_pair:
+        raise BrokenAuthority(f"the key in the Secret {AUTHORITY} is not that of the certificate there")
     return Authority(key, certificate)
 
 

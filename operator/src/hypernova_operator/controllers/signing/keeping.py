@@ -78,7 +78,9 @@ class Keeper:
         """
         authority = from_secret(await self._secret())
         if authority.ends_at <= self._wall_clock():
-            raise BrokenAuthority(f"it ended at {authority.ends_at}; delete the Secret {AUTHORITY} to have a new one")
+            raise BrokenAuthority(
+                f"it ended on {authority.ends_at:%Y-%m-%d}: delete the Secret {AUTHORITY} to get another"
+            )
         await self._tell(authority)
         if self._authority is None or authority.certificate != self._authority.certificate:
             self._authority = authority
