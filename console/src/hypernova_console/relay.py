@@ -40,10 +40,13 @@ class AgentRelay:
 
     async def __call__(self, request: web.Request, session: Session, *, take_over: bool) -> web.StreamResponse:
         viewer = viewer_socket(self._heartbeat)
-        if not viewer.can_prepare(request):
-            raise Refused(400, "NoWebSocket", "A console is a WebSocket: ask with `Upgrade: websocket`, version 13.")
+        upgrade = viewer.can_prepare(request).ok
         async with self._sessions.sight(session) as sight:
-            agent = await self._agents.console(session, sight.place, take_over=take_over)
+            agent = await self._agents.console(session, sight.place, take_over=take_over and upgrade)
+            if not upgrade:
+                # A page cannot see why it gets no WebSocket: it asks again without, and hears of all that was before.
+                await agent.close()
+                raise Refused(426, "UpgradeRequired", "a console is a WebSocket: ask for one")
             with self._metrics.connections.labels(session.type).track_inprogress():
                 began = self._clock()
                 goodbye = await pump(
