@@ -47,20 +47,21 @@ async def finished(client: Client, key: Key, seconds: float, say: Callable[[str]
         CliError: it has not worked, or not in time.
         NotFound: it was deleted.
     """
-    last = InstanceAction()
+    phase, told = "not looked at", ""
     try:
         async with asyncio.timeout(seconds), aclosing(states(client, ACTIONS, key)) as objects:
             async for obj in objects:
                 now = InstanceAction.parse(obj)
                 if now.status.phase in FINISHED:
                     return _worked(now)
-                if progress(now) != progress(last):
-                    say(progress(now))
-                last = now
+                if progress(now) != told:
+                    told = progress(now)
+                    say(told)
+                phase = now.status.phase or phase
     except TimeoutError:
         pass
     raise CliError(
-        f"InstanceAction {key.name} is still {last.status.phase or 'not looked at'} after {seconds:g} s; it goes on: "
+        f"InstanceAction {key.name} is still {phase} after {seconds:g} s; it goes on: "
         f"see `kubectl describe instanceaction {key.name} -n {key.namespace}`"
     )
 
