@@ -6,13 +6,13 @@ PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest --durations=15
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-unit test-integration test-libvirt test-e2e lint docs crds bench bench-faults bench-scale bench-scheduler clean
+.PHONY: help demo demo-down test test-unit test-integration test-libvirt test-browser test-e2e lint docs crds bench bench-console bench-faults bench-scale bench-scheduler clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## boot a virtual machine from nothing: control plane, host, operator, agent, kubectl apply (12 min cold, 1 min warm)
-	@$(BOOTSTRAP) cluster libvirt guest
+	@$(BOOTSTRAP) cluster libvirt guest web
 	@$(PYTHON) -m hack.demo up
 
 demo-down: ## take all of the demo away
@@ -20,9 +20,9 @@ demo-down: ## take all of the demo away
 	@$(PYTHON) -m hack.demo down
 
 test: lint ## lint, then all tests
-	@$(BOOTSTRAP) cluster libvirt guest
+	@$(BOOTSTRAP) cluster libvirt guest web browser
 	@$(PYTHON) -m hack.devcluster build >/dev/null
-	$(PYTEST) tests/unit tests/integration tests/libvirt tests/e2e
+	$(PYTEST) tests/unit tests/integration tests/libvirt tests/browser tests/e2e
 
 test-unit: ## pure logic: seconds; no root, Go or libvirt
 	@$(BOOTSTRAP) unit
@@ -38,8 +38,12 @@ test-libvirt: ## on lab hosts with real libvirt and QEMU; root
 	@$(PYTHON) -m hack.devcluster build >/dev/null
 	$(PYTEST) tests/libvirt
 
+test-browser: ## the consoles' page in Chromium, with a real guest behind it; root
+	@$(BOOTSTRAP) libvirt guest web browser
+	$(PYTEST) tests/browser
+
 test-e2e: ## the whole of it, as a user meets it; root
-	@$(BOOTSTRAP) cluster libvirt guest
+	@$(BOOTSTRAP) cluster libvirt guest web browser
 	@$(PYTHON) -m hack.devcluster build >/dev/null
 	$(PYTEST) tests/e2e
 
@@ -65,6 +69,10 @@ bench: ## how fast and how heavy; ends with RESULT lines; root
 	@$(BOOTSTRAP) cluster libvirt guest
 	@$(PYTHON) -m hack.devcluster build >/dev/null
 	$(PYTHON) -m tests.bench
+
+bench-console: ## 200 sessions through one console proxy, beside a bare socket and websockify; BENCH_SESSIONS narrows it
+	@$(BOOTSTRAP) cluster libvirt guest
+	$(PYTHON) -m tests.bench.console
 
 bench-faults: ## a thousand faults over ten thousand operations, in virtual time; FAULTS, SEED, BACKEND narrow it
 	@$(BOOTSTRAP) unit

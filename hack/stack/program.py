@@ -1,4 +1,4 @@
-"""Operator and agent as processes, with the rights of their ServiceAccounts, asked through their probes."""
+"""Our programs as processes, with the rights of their ServiceAccounts, asked through their probes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from hack.devcluster.install import NAMESPACE
 from hack.devcluster.ports import reserved
 from hack.devcluster.process import Component
 from hack.lab import Host
+from hypernova_api.certificates import CONSOLE_ACCOUNT
 
 READY_SECONDS = 60.0
+LOOPBACK = "127.0.0.1"
 
 
 class Program:
@@ -39,7 +41,7 @@ class Program:
             binary=Path(sys.executable),
             arguments=[
                 *(sys.executable, "-m", module),
-                *("--namespace", NAMESPACE, "--probe-host", "127.0.0.1", "--probe-port", str(self._port)),
+                *("--namespace", NAMESPACE, "--probe-host", LOOPBACK, "--probe-port", str(self._port)),
                 *flags,
             ],
             log=folder / f"{name}.log",
@@ -125,8 +127,24 @@ def agent(
         f"agent-{node}",
         "hypernova_agent",
         *("--kubeconfig", str(kubeconfig), "--node-name", node, "--libvirt-uri", host.libvirt_uri),
+        *("--console-host", LOOPBACK, "--console-address", LOOPBACK),
+        *("--console-port", str(kept_port(folder / f"agent-{node}.console-port"))),
         # KVM is there on some machines and boots no Linux guest on all of them; emulation does everywhere.
         *("--domain-type", "qemu"),
+        *flags,
+    )
+
+
+def console(cluster: Cluster, folder: Path, name: str, *flags: str, kubeconfig: Path | None = None) -> Program:
+    """A console proxy; of several, each takes any viewer."""
+    kubeconfig = kubeconfig or cluster.service_account_kubeconfig(NAMESPACE, CONSOLE_ACCOUNT)
+    return Program(
+        folder,
+        name,
+        "hypernova_console",
+        *("--kubeconfig", str(kubeconfig)),
+        *("--api-host", LOOPBACK, "--api-port", str(kept_port(folder / f"{name}.api-port"))),
+        *("--web-host", LOOPBACK, "--web-port", str(kept_port(folder / f"{name}.web-port"))),
         *flags,
     )
 

@@ -10,20 +10,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from hack import web
 from hack.devcluster import Cluster, install, wait_installed
 from hack.devcluster.guard import guarded
 from hack.devcluster.process import Component, end, running
 from hack.lab import Lab
 
-from . import program
-from .program import READY_SECONDS, Program, kept_port
+from . import aggregated, program
+from .program import LOOPBACK, READY_SECONDS, Program, kept_port
 
 POOL = "/var/lib/libvirt/hypernova"
 """Where the agent's storage pool is on a host."""
 
 
 class Stack:
-    """Control plane, hosts, operators, agents and a file server for images; each part is a process of this machine.
+    """Control plane, hosts, operators, agents, a console proxy, a file server for images: processes of this machine.
 
     Any program that opens the same folder sees the same stack. As a context manager it is down at the end of the block,
     even when this program is killed in it.
@@ -62,6 +63,9 @@ class Stack:
         self.lab.up(node)
         self.cluster.admin.ensure("/api/v1/nodes", {"metadata": {"name": node}})
         self.cluster.kubectl("label", "--overwrite", "node", node, "compute.hypernova.dev/hypervisor=true")
+        # As its kubelet would say: the operator signs for no other address.
+        addresses = json.dumps({"status": {"addresses": [{"type": "InternalIP", "address": LOOPBACK}]}})
+        self.cluster.kubectl("patch", "node", node, "--subresource=status", f"--patch={addresses}")
 
     def operator(self, name: str = "operator") -> Program:
         """An operator; several of them elect a leader."""
@@ -70,6 +74,26 @@ class Stack:
     def agent(self, node: str) -> Program:
         """The agent of a host."""
         return program.agent(self.cluster, self.lab.host(node), self._logs, node)
+
+    def console(self, name: str = "console", *flags: str) -> Program:
+        """A console proxy; several serve one page, whose links lead to the first."""
+        shown = ("--assets", str(web.build()), "--public-url", self.console_url())
+        return program.console(self.cluster, self._logs, name, *shown, *flags)
+
+    def console_url(self, name: str = "console") -> str:
+        """Where a console proxy's page is."""
+        return f"http://{LOOPBACK}:{kept_port(self._logs / f'{name}.web-port')}"
+
+    def start_console(self, *flags: str) -> None:
+        """A console proxy, behind the API server and with a page; returns when both serve."""
+        aggregated.register(self.cluster, kept_port(self._logs / "console.api-port"))
+        self.console("console", *flags).start()
+        aggregated.wait_available(self.cluster)
+
+    def stop_console(self) -> None:
+        """End it, and have the API server look for it no more."""
+        aggregated.unregister(self.cluster)
+        self.console().stop()
 
     def serve(self, folder: Path) -> str:
         """Serve the files of a folder over HTTP; returns the address."""

@@ -15,11 +15,12 @@ from support.processes import command_line
 from support.waiting import eventually
 
 LINUX = {"flavor": "tiny", "image": {"name": "linux"}}
+KEYS = {"flavor": "sector", "image": {"name": "keys"}, "terminationGracePeriodSeconds": 0}
 SECTOR = {"flavor": "sector", "image": {"name": "sector"}, "terminationGracePeriodSeconds": 0}
 
 
 class User:
-    """Instances of two sorts, in the namespace default: LINUX boots a real guest, SECTOR a boot sector at once."""
+    """Instances in the namespace default: LINUX boots a real guest; SECTOR, and KEYS that shows what is typed, at once."""
 
     def __init__(self, stack: Stack, url: str, images: Guest) -> None:
         self.stack = stack
@@ -31,6 +32,7 @@ class User:
         sources = {
             "linux": ("qcow2", self._images.qcow2, self._images.sha256),
             "sector": ("raw", self._images.boot_sector, self._images.boot_sector_sha256),
+            "keys": ("raw", self._images.keys_sector, self._images.keys_sector_sha256),
         }
         self.apply(a_flavor("tiny", vcpus=1, memory="96Mi", rootDisk="1Gi"))
         self.apply(a_flavor("sector", vcpus=1, memory="16Mi", rootDisk="0"))
