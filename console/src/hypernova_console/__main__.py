@@ -22,6 +22,10 @@ from hypernova_console.relay import AgentRelay, AgentScreenshot
 from hypernova_console.rights import Rights
 from hypernova_console.sessions import Sessions
 from hypernova_console.settings import Settings
+from hypernova_console.web import routes
+from hypernova_console.web.assets import Assets
+from hypernova_console.web.power import Power
+from hypernova_console.web.server import WebServer
 from hypernova_kube.certificates import CLIENT_USAGES, SERVER_USAGES, Identity
 from hypernova_kube.client import Client
 from hypernova_kube.errors import NoCredentials
@@ -69,7 +73,9 @@ class _Proxy:
     """All parts, put together."""
 
     def __init__(self, client: Client, settings: Settings, metrics: ConsoleMetrics) -> None:
+        self._client = client
         self._settings = settings
+        self._assets = Assets.read(settings.assets)
         self._metrics = metrics
         self._serving = Identity(
             client,
@@ -115,8 +121,10 @@ class _Proxy:
         """Until it is cancelled; then no more viewers are let in, and those there are are told to come again."""
         settings = self._settings
         async with Agents(self._to_agents.client_context()) as agents:
-            relay = AgentRelay(self._sessions, agents, self._metrics)
+            exclusive_vnc = settings.vnc_sharing == "Exclusive"
+            relay = AgentRelay(self._sessions, agents, self._metrics, exclusive_vnc=exclusive_vnc)
             screenshot = AgentScreenshot(self._instances, agents)
+            public_url = settings.public_url.rstrip("/")
             parts = Parts(
                 front_proxy=self._front_proxy,
                 instances=self._instances,
@@ -124,11 +132,27 @@ class _Proxy:
                 relay=relay,
                 screenshot=screenshot,
                 metrics=self._metrics,
-                public_url=settings.public_url.rstrip("/"),
+                public_url=public_url,
+            )
+            web_parts = routes.Parts(
+                sessions=self._sessions,
+                instances=self._instances,
+                rights=self._rights,
+                power=Power(self._client, self._rights),
+                relay=relay,
+                metrics=self._metrics,
+                assets=self._assets,
+                public_url=public_url,
             )
             context = self._front_proxy.context(self._serving.certify)
-            async with ApiServer(application(parts), settings.api_host, settings.api_port, context) as api:
+            async with (
+                ApiServer(application(parts), settings.api_host, settings.api_port, context) as api,
+                WebServer(
+                    routes.application(web_parts), settings.web_host, settings.web_port, settings.web_certificate
+                ) as web,
+            ):
                 log.info("serving API servers", port=api.port)
+                log.info("serving browsers", port=web.port)
                 try:
                     await self._watch()
                 finally:

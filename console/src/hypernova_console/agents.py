@@ -70,8 +70,14 @@ class Agents:
     ) -> None:
         await self._session.close()
 
-    async def console(self, session: Session, place: Place, *, take_over: bool) -> AgentSocket:
+    async def console(self, session: Session, place: Place, *, exclusive: bool, take_over: bool) -> AgentSocket:
         """The console that a session is about, opened for it.
+
+        Args:
+            session: whose user gets to see it.
+            place: where it is.
+            exclusive: whether nobody else may look at it meanwhile.
+            take_over: whether others who are in the way lose it.
 
         Raises:
             Refused: as the agent says (403, 404, 409), or 503 HostUnreachable.
@@ -81,6 +87,7 @@ class Agents:
             "user": session.user.username,
             "session": str(session.key),
             **({"readOnly": "true"} if session.read_only else {}),
+            **({"exclusive": "true"} if exclusive else {}),
             **({"takeOver": "true"} if take_over else {}),
         }
         url = _url(place, session.instance.namespace, session.instance.name, session.type.subresource, query)

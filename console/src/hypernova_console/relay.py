@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from hypernova_api.console import CloseCode, ConsoleUser
+from hypernova_api.console import CloseCode, ConsoleType, ConsoleUser
 from hypernova_console.agents import Agents
 from hypernova_console.errors import Refused
 from hypernova_console.instances import InstanceRecord, Instances
@@ -28,12 +28,24 @@ class AgentRelay:
         agents: Agents,
         metrics: ConsoleMetrics,
         *,
+        exclusive_vnc: bool = False,
         heartbeat: float = HEARTBEAT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """A relay that passes on nothing yet.
+
+        Args:
+            sessions: tell where the guest is, and when it must end.
+            agents: the way there.
+            metrics: counts.
+            exclusive_vnc: whether only one at a time may look at a guest's screen.
+            heartbeat: how long a viewer may be silent before he is asked for a sign of life.
+            clock: monotonic seconds.
+        """
         self._sessions = sessions
         self._agents = agents
         self._metrics = metrics
+        self._exclusive_vnc = exclusive_vnc
         self._heartbeat = heartbeat
         self._clock = clock
         self._stopping = asyncio.Event()
@@ -42,7 +54,12 @@ class AgentRelay:
         viewer = viewer_socket(self._heartbeat)
         upgrade = viewer.can_prepare(request).ok
         async with self._sessions.sight(session) as sight:
-            agent = await self._agents.console(session, sight.place, take_over=take_over and upgrade)
+            agent = await self._agents.console(
+                session,
+                sight.place,
+                exclusive=self._exclusive_vnc and session.type is ConsoleType.VNC,
+                take_over=take_over and upgrade,
+            )
             if not upgrade:
                 # A page cannot see why it gets no WebSocket: it asks again without, and hears of all that was before.
                 await agent.close()

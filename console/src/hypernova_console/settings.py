@@ -78,3 +78,8 @@ class Settings:
         ):
             if not 1 <= seconds <= most:
                 raise ValueError(f"{flag}: {seconds} is not between 1 and {most}")
+
+    @property
+    def web_certificate(self) -> tuple[Path, Path] | None:
+        """Files of the certificate chain that browsers are shown, and of its key."""
+        return (self.web_tls_cert, self.web_tls_key) if self.web_tls_cert and self.web_tls_key else None

@@ -92,7 +92,9 @@ async def read(request: web.Request, kind: type[Body]) -> Body:
 
 def no(refusal: Refused) -> web.Response:
     """A refusal, as browsers get it."""
-    headers = {hdrs.RETRY_AFTER: str(max(1, round(refusal.retry_after)))} if refusal.retry_after else {}
+    headers: dict[str, str] = {}
+    if refusal.retry_after:
+        headers[hdrs.RETRY_AFTER] = str(max(1, round(refusal.retry_after)))
     return answer({"reason": refusal.reason, "message": refusal.message}, status=refusal.status, headers=headers)
 
 
