@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import ssl
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -188,6 +190,15 @@ class TestContexts:
             alone.certify(calling)
             alone.take_credential(certified(authority, "console", CALLING, today(), 600))
             assert Session(serving, calling, "node-a").says(b"x") == b"x"
+
+    def test_a_context_that_nobody_uses_any_more_is_let_go(self) -> None:
+        contexts, context = Contexts(), server()
+        contexts.certify(context)
+        contexts.trust(context)
+        gone = weakref.ref(context)
+        del context
+        gc.collect()
+        assert gone() is None
 
     def test_a_context_that_comes_late_has_all(self) -> None:
         authority, contexts, serving = new_authority(today()), Contexts(), server()

@@ -1,4 +1,4 @@
-"""SSLContexts that live for ever: what they show and whom they trust is loaded into them again and again.
+"""SSLContexts that live long: what they show and whom they trust is loaded into them again and again.
 
 OpenSSL copies a context's certificate into each session as it begins. So a session that is open keeps what it began
 with, and the next handshake shows the new certificate.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+from weakref import WeakSet
 
 from hypernova_kube.certificates.request import Credential
 
@@ -19,18 +20,19 @@ class Contexts:
     def __init__(self) -> None:
         self._credential: Credential | None = None
         self._bundles: list[str] = []
-        self._certified: list[ssl.SSLContext] = []
-        self._trusting: list[ssl.SSLContext] = []
+        # Weakly: some are made anew now and then, by whoever decides himself whom they trust.
+        self._certified: WeakSet[ssl.SSLContext] = WeakSet()
+        self._trusting: WeakSet[ssl.SSLContext] = WeakSet()
 
     def certify(self, context: ssl.SSLContext) -> None:
         """Have `context` show the certificate, and each later one."""
-        self._certified.append(context)
+        self._certified.add(context)
         if self._credential is not None:
             _load(context, self._credential)
 
     def trust(self, context: ssl.SSLContext) -> None:
         """Have `context` trust the authority, and each later one."""
-        self._trusting.append(context)
+        self._trusting.add(context)
         for bundle in self._bundles:
             context.load_verify_locations(cadata=bundle)
 

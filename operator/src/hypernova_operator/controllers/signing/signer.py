@@ -81,8 +81,10 @@ class RequestSigner:
                 await self._deny(obj, denied)
             else:
                 await self._sign(obj, contents, authority)
-        except (Conflict, NotFound):
+        except Conflict:
             return 0.0  # somebody else has written meanwhile: see what
+        except NotFound:
+            return None  # who asked is answered by that
         return None
 
     def _on_change(self, change: Change) -> None:
