@@ -28,8 +28,11 @@ SUBRESOURCES = (
     Subresource("ticket", "ConsoleTicket", "create"),
     Subresource("vnc", "ConsoleStream", "get"),
 )
-"""There is no resource `instances` of this group beside them: whatever lists or collects all objects of a namespace
-must find none here."""
+
+_PARENT_KIND = "InstanceConsole"
+"""Of the resource `instances` of this group, of which there are no objects: it has no verbs, so that whoever lists or
+deletes all there is in a namespace passes it by. Without it `kubectl auth can-i` and `kubectl create role` know nothing
+of `instances.subresources.compute.hypernova.dev`, and ask about something else (seen with kubectl 1.36)."""
 
 _VERSION = {"groupVersion": GROUP_VERSION, "version": VERSION}
 
@@ -52,32 +55,19 @@ def api_group_list() -> dict[str, Any]:
 
 def api_resource_list() -> dict[str, Any]:
     """All resources of the one version."""
-    resources = [
-        {
-            "name": f"instances/{each.name}",
-            "singularName": "",
-            "namespaced": True,
-            "kind": each.kind,
-            "verbs": [each.verb],
-        }
-        for each in SUBRESOURCES
-    ]
+    resources = [_resource("instances", _PARENT_KIND, [])]
+    resources += [_resource(f"instances/{each.name}", each.kind, [each.verb]) for each in SUBRESOURCES]
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": GROUP_VERSION, "resources": resources}
 
 
 def api_group_discovery_list() -> dict[str, Any]:
-    """All of that in one. A parent without a kind and verbs is how the API server itself says that there is none."""
+    """All of that in one."""
     subresources = [
-        {
-            "subresource": each.name,
-            "responseKind": {"group": GROUP, "version": VERSION, "kind": each.kind},
-            "verbs": [each.verb],
-        }
-        for each in SUBRESOURCES
+        {"subresource": each.name, "responseKind": _kind(each.kind), "verbs": [each.verb]} for each in SUBRESOURCES
     ]
     instances = {
         "resource": "instances",
-        "responseKind": {"group": "", "version": "", "kind": ""},
+        "responseKind": _kind(_PARENT_KIND),
         "scope": "Namespaced",
         "singularResource": "",
         "verbs": [],
@@ -90,3 +80,11 @@ def api_group_discovery_list() -> dict[str, Any]:
         "metadata": {},
         "items": [{"metadata": {"name": GROUP, "creationTimestamp": None}, "versions": versions}],
     }
+
+
+def _resource(name: str, kind: str, verbs: list[str]) -> dict[str, Any]:
+    return {"name": name, "singularName": "", "namespaced": True, "kind": kind, "verbs": verbs}
+
+
+def _kind(kind: str) -> dict[str, str]:
+    return {"group": GROUP, "version": VERSION, "kind": kind}
