@@ -43,10 +43,26 @@ class Authority:
         """A client's context; of another `usage`, it shows a certificate that is not meant for clients."""
         return self._equip(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), name, usage)
 
+    @property
+    def pem(self) -> str:
+        """Its own certificate."""
+        return _pem(self._certificate)
+
+    def trusting(self) -> ssl.SSLContext:
+        """A context of a client that shows no certificate."""
+        return ssl.create_default_context(cadata=self.pem)
+
     def _equip(self, context: ssl.SSLContext, name: str, usage: x509.ObjectIdentifier) -> ssl.SSLContext:
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.verify_flags |= ssl.VERIFY_X509_STRICT
-        context.load_verify_locations(cadata=_pem(self._certificate))
+        context.load_verify_locations(cadata=self.pem)
+        self.certify(context, name, usage)
+        return context
+
+    def certify(
+        self, context: ssl.SSLContext, name: str, usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH
+    ) -> None:
+        """Have a context show a certificate; whom it trusts is not touched."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         certificate = (
@@ -63,7 +79,6 @@ class Authority:
             file.write(text)
             file.flush()
             context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
-        return context
 
 
 def _builder(subject: x509.Name, key: ec.EllipticCurvePublicKey, issuer: x509.Name) -> x509.CertificateBuilder:

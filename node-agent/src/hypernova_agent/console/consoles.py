@@ -136,6 +136,10 @@ class Consoles:
             await asyncio.sleep(_LOOK_SECONDS)
         return endings.CUT
 
+    def viewers(self, uid: str) -> list[Viewer]:
+        """All who look at a guest."""
+        return self._sharing.of(uid)
+
     def gone(self, obj: Object) -> None:
         """An Instance, as it was last seen, is not on this node any more."""
         deleted = "deletionTimestamp" in obj["metadata"]
