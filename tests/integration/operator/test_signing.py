@@ -292,9 +292,7 @@ async def test_a_renewal_shows_new_certificates_and_keeps_the_sessions(admin: Cl
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         clients.append(_shown(writer))
-        while line := await reader.readline():
-            writer.write(line)
-        writer.close()
+        await _echo(reader, writer)
 
     async with (
         await Client.connect(agents_login) as agents_client,
@@ -400,6 +398,48 @@ async def test_an_operator_that_starts_again_keeps_its_authority(
     node, login = await a_node(admin, clean_cluster)
     async with await Client.connect(login) as client, running(agents(client, node)):
         pass
+
+
+async def test_an_authority_that_is_replaced_is_taken_up_by_all_who_run(
+    admin: Client, clean_cluster: Cluster, operator: OperatorProcess
+) -> None:
+    node, agents_login = await a_node(admin, clean_cluster)
+    consoles_login = clean_cluster.service_account_kubeconfig(NAMESPACE, CONSOLE_ACCOUNT)
+    async with (
+        await Client.connect(agents_login) as agents_client,
+        await Client.connect(consoles_login) as consoles_client,
+        running(agent := agents(agents_client, node), console := consoles(consoles_client)),
+        await asyncio.start_server(_echo, "127.0.0.1", 0, ssl=agent.server_context()) as server,
+    ):
+        session = await _open(server, console, node)
+        before = await bundle(admin)
+        # It looks for the Secret when it begins to lead, and then every now and then.
+        operator.stop()
+        await admin.delete(SECRETS, AUTHORITY, NAMESPACE)
+        operator.start()
+
+        async def meet() -> bool:
+            with suppress(ssl.SSLError):  # one of them has heard of it before the other
+                other = await _open(server, console, node)
+                other.writer.close()
+                return other.shown != session.shown
+            return False
+
+        await eventually_async(meet, "both to have certificates of the new authority")
+        assert await bundle(admin) != before
+        assert await session.answers()
+        session.writer.close()
+        # Who begins now trusts the new one alone.
+        async with await Client.connect(consoles_login) as client, running(newcomer := consoles(client)):
+            fresh = await _open(server, newcomer, node)
+            assert await fresh.answers()
+            fresh.writer.close()
+
+
+async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while line := await reader.readline():
+        writer.write(line)
+    writer.close()
 
 
 async def test_the_api_server_is_told_whom_to_trust_as_the_console_proxy(admin: Client) -> None:
