@@ -22,10 +22,10 @@ def joined(logged: bytes, pieces: list[bytes]) -> bytes:
     return logged + b"".join([*(splice.feed(piece) for piece in pieces), splice.rest()])
 
 
-@given(st.integers(0, 300), st.integers(0, 300), st.integers(0, 300), st.integers(1, 7))
+@given(st.integers(0, 200), st.integers(0, 200), st.integers(0, 55), st.integers(1, 7))
 def test_what_is_in_both_is_shown_once_and_nothing_is_lost(began: int, logged: int, more: int, size: int) -> None:
-    """The guest counts, so nothing looks alike: the stream began within the log, or right after it."""
-    text = b"".join(b"%d\n" % number for number in range(400))
+    """No byte of it is like another. The stream began within the log, or right after it."""
+    text = bytes(range(256))
     began = min(began, logged)
     live = text[began : logged + more]
     assert joined(text[:logged], [live[at : at + size] for at in range(0, len(live), size)]) == text[: logged + more]
