@@ -106,7 +106,11 @@ class Trust:
 
 
 class FrontProxy:
-    """Watches how the API server is known, and tells who asks."""
+    """Watches how the API server is known, and tells who asks.
+
+    An authority that it names no longer makes no new connection; those that are open go on until they end, which idle
+    ones of an API server do after 90 s.
+    """
 
     def __init__(self, client: Client) -> None:
         self._trust: Trust | None = None

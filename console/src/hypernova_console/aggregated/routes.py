@@ -115,12 +115,11 @@ class _Routes:
         """The route of one type's WebSocket."""
 
         async def console(request: web.Request) -> web.StreamResponse:
+            key = _instance(request)
             if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
                 raise Refused(400, "BadRequest", f"instances/{type_.subresource} is a WebSocket: ask for an upgrade")
             sessions = self._parts.sessions
-            session = await sessions.open(
-                request[_USER], _instance(request), type_, read_only=_flag(request, "readOnly")
-            )
+            session = await sessions.open(request[_USER], key, type_, read_only=_flag(request, "readOnly"))
             try:
                 return await self._parts.relay(request, session, take_over=_flag(request, "takeOver"))
             finally:
@@ -162,7 +161,7 @@ class _Routes:
 
 
 async def _ticket_spec(request: web.Request) -> ConsoleTicketSpec:
-    body = await request.text()
+    body = await request.read()
     try:
         return ConsoleTicket.model_validate(json.loads(body) if body.strip() else {}).spec
     except ValidationError as error:
