@@ -74,6 +74,17 @@ def test_a_reader_is_told_who_writes_and_takes_over_by_choice(visit: Visit, serv
     assert server.seen.took_over == 1
 
 
+def test_a_writer_whose_pen_is_taken_is_told_and_types_in_vain(opened: Visit, server: PageServer) -> None:
+    server.say(SerialRole(writer=False, holder="bob"))
+    expect(opened.page.locator("#role-text")).to_have_text("bob writes; you read along.")
+    opened.page.keyboard.type("unheard")
+    server.say(SerialRole(writer=True, holder="alice"))
+    expect(opened.page.locator("#role")).to_be_hidden()
+    opened.page.keyboard.type("heard again")
+    _shows(opened, "heard again")
+    assert b"".join(server.seen.messages) == b"heard again"
+
+
 def test_view_only_sends_nothing(opened: Visit, server: PageServer) -> None:
     opened.page.get_by_role("button", name="View only").click()
     opened.page.locator(".xterm-screen").click()

@@ -116,6 +116,15 @@ class PageServer:
         self.script = Script()
         self.seen = Seen()
 
+    def say(self, role: SerialRole) -> None:
+        """Tells all who look at a serial line who writes from now on."""
+
+        async def tell() -> None:
+            for stream in self._streams:
+                await stream.send_str(role.model_dump_json(by_alias=True))
+
+        asyncio.run_coroutine_threadsafe(tell(), self._loop).result(10)
+
     def end_streams(self, code: int, reason: str) -> None:
         """Ends all that is being looked at."""
 

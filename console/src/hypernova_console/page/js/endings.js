@@ -10,7 +10,7 @@
  * @property {string} title
  * @property {string} text what to do
  * @property {string} [detail] what the server said
- * @property {string} [command] how to get a new link
+ * @property {boolean} [needsLink] whether only a new link helps
  * @property {"takeOver" | "connect" | "again"} [offer] what the user may choose instead of waiting, or where nothing comes by itself
  */
 
@@ -34,8 +34,6 @@ const WITHOUT_CONSOLE = new Map([
   ["Shelved", "The Instance is shelved."],
   ["Failed", "The Instance has failed."],
 ]);
-
-const NEW_LINK = "Ask for a new link:";
 
 /** @type {Record<string, Omit<Ending, "reason">>} */
 const ENDINGS = {
@@ -80,62 +78,62 @@ const ENDINGS = {
   Ended: {
     state: "ended",
     title: "You have ended the session",
-    text: `The guest runs on. ${NEW_LINK}`,
-    command: "vnc",
+    text: "The guest runs on.",
+    needsLink: true,
   },
   InstanceGone: {
     state: "ended",
     title: "The Instance was deleted",
-    text: "There is nothing to look at any more. Should it be made again, ask for a new link:",
-    command: "vnc",
+    text: "There is nothing to look at any more. One that is made again under its name needs a new link.",
+    needsLink: true,
   },
   Revoked: {
     state: "ended",
     title: "The session was ended",
-    text: "Somebody ended it, or you may not use this console any more. If you still may, ask for a new link:",
-    command: "vnc",
+    text: "Somebody ended it, or you may not use this console any more.",
+    needsLink: true,
   },
   SessionExpired: {
     state: "ended",
     title: "The time of this session is up",
-    text: `It has lasted as long as it may. The guest runs on. ${NEW_LINK}`,
-    command: "vnc",
+    text: "It has lasted as long as it may. The guest runs on.",
+    needsLink: true,
   },
   SessionUnknown: {
     state: "ended",
     title: "This session is not open here",
-    text: `It belongs to another browser, or has ended. ${NEW_LINK}`,
-    command: "vnc",
+    text: "It belongs to another browser, or has ended.",
+    needsLink: true,
   },
   Forbidden: {
     state: "ended",
     title: "You may not use this console",
-    text: "Ask whoever administers the namespace for the right to it, then ask for a new link:",
-    command: "vnc",
+    text: "Whoever administers the namespace can give you the right to it. Then you need a new link.",
+    needsLink: true,
   },
   TicketMissing: {
     state: "ended",
     title: "A link is needed",
-    text: "Consoles are opened by links that are made for one person and one Instance. Ask for one:",
-    command: "vnc",
+    text: "Consoles are opened by links that are made for one person and one Instance.",
+    needsLink: true,
   },
   TicketUsed: {
     state: "ended",
     title: "This link has been used",
-    text: `Each link opens one session, once. If that was not you, end it with “kubectl delete consolesession”. ${NEW_LINK}`,
-    command: "vnc",
+    text: "Each opens one session, once. If that was not you, delete its ConsoleSession, which ends it at once.",
+    needsLink: true,
   },
   TicketExpired: {
     state: "ended",
     title: "This link has expired",
-    text: `A link has to be opened soon after it was made. ${NEW_LINK}`,
-    command: "vnc",
+    text: "A link has to be opened soon after it was made.",
+    needsLink: true,
   },
   TicketUnknown: {
     state: "ended",
     title: "This link is not valid",
-    text: `It was withdrawn, or is not complete: all of it has to be copied. ${NEW_LINK}`,
-    command: "vnc",
+    text: "It was withdrawn, or is not complete: all of it has to be copied.",
+    needsLink: true,
   },
   TooManyTries: {
     state: "ended",

@@ -14,7 +14,7 @@ const STATES = {
   waiting: "Waiting for the guest",
   retrying: "Reconnecting",
   detached: "Disconnected",
-  ended: "Ended",
+  ended: "Not connected",
 };
 
 /** When the user is told, and sees it marked. */
@@ -91,13 +91,12 @@ export class Face {
   #clock() {
     if (!this.info) return;
     const seconds = (Date.parse(this.info.expiresAt) - Date.now()) / 1000;
-    const over = document.body.dataset.state === "ended";
-    const text = over ? "" : left(seconds);
+    const text = left(seconds);
     const place = byId("left");
     if (place.textContent !== text) put(place, text);
     const soon = seconds < SOON_S;
     place.classList.toggle("soon", soon);
-    if (soon && !this.#toldOfEnd && !over) announce(`The session ends soon: ${text}.`);
+    if (soon && !this.#toldOfEnd) announce(`The session ends soon: ${text}.`);
     this.#toldOfEnd = soon;
   }
 }

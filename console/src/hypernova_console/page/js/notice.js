@@ -34,8 +34,8 @@ export function none() {
  */
 export function choice(end, command, milliseconds) {
   const comesAgain = milliseconds > 0;
-  show(end.state === "waiting" || end.state === "retrying" ? "busy" : "end", end, end.command ? command : "");
-  announce(`${end.title}. ${end.text} ${end.detail ?? ""}`);
+  show(end.state === "waiting" || end.state === "retrying" ? "busy" : "end", end, end.needsLink ? command : "");
+  announce(`${end.title}. ${end.text} ${end.detail ?? ""} ${end.needsLink ? `To get a link: ${command}` : ""}`);
   return new Promise((resolve) => {
     /** @param {boolean} takeOver */
     const go = (takeOver) => {
@@ -75,8 +75,8 @@ function show(kind, what, command = "") {
   byId("notice-title").textContent = what.title;
   put(byId("notice-text"), what.text);
   put(byId("notice-detail"), what.detail);
-  byId("notice-command").firstElementChild.textContent = command;
-  byId("notice-command").hidden = !command;
+  byId("notice-command").textContent = command;
+  byId("notice-link").hidden = !command;
   put(byId("notice-when"), "");
   byId("notice-choices").replaceChildren();
   notice.hidden = false;

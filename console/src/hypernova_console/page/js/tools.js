@@ -84,7 +84,7 @@ export class Tools {
     const info = this.face?.info;
     if (!info) return;
     const viewOnly = info.readOnly || this.#viewOnly;
-    this.viewer?.setViewOnly(viewOnly);
+    this.viewer?.setViewOnly(viewOnly || this.reading);
     byId("view-only").setAttribute("aria-pressed", String(viewOnly));
     byId("view-only").disabled = info.readOnly;
     byId("view-only").title = info.readOnly ? "The link is for viewing only" : "View only: nothing you type or click is sent";
