@@ -81,7 +81,7 @@ async def finished(process: asyncio.subprocess.Process, typed: bytes = b"") -> R
     """What came of a command that was started."""
     try:
         async with asyncio.timeout(60):
-            out, err = await process.communicate(typed or None)
+            out, err = await process.communicate(None if process.stdin is None else typed)
     except TimeoutError:
         process.kill()
         out, err = await process.communicate()

@@ -36,31 +36,33 @@ async def serve(
     Raises:
         CliError: nobody can listen there.
     """
-    async with asyncio.TaskGroup() as group:
+    viewers = asyncio.TaskGroup()
 
-        async def viewer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            try:
-                async with consoles.connected(name, ConsoleType.VNC, params) as connection:
-                    ending = await _joined(reader, writer, connection)
-                if ending is not None:
-                    say(f"{name}: {ending}")
-            except KubeError as error:
-                say(f"{name}: {sentence(error)}")
-            except NoConsoleProxy as error:
-                say(f"{name}: {error}")
-            finally:
-                writer.close()
-
-        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            group.create_task(viewer(reader, writer))
-
+    async def viewer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            server = await asyncio.start_server(accept, *where)
-        except OSError as error:
-            raise CliError(f"{where[0]} port {where[1]} cannot be listened at: {error.strerror}") from error
-        async with server:
-            listening(server.sockets[0].getsockname()[1])
-            await server.serve_forever()
+            async with consoles.connected(name, ConsoleType.VNC, params) as connection:
+                ending = await _joined(reader, writer, connection)
+            if ending is not None:
+                say(f"{name}: {ending}")
+        except KubeError as error:
+            say(f"{name}: {sentence(error)}")
+        except NoConsoleProxy as error:
+            say(f"{name}: {error}")
+        finally:
+            writer.close()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        viewers.create_task(viewer(reader, writer))
+
+    try:
+        server = await asyncio.start_server(accept, *where, start_serving=False)
+    except OSError as error:
+        why = (error.strerror or str(error)).rpartition(": ")[2]
+        raise CliError(f"{where[0]} port {where[1]} cannot be listened at: {why}") from error
+    async with server, viewers:
+        await server.start_serving()
+        listening(server.sockets[0].getsockname()[1])
+        await server.serve_forever()
 
 
 async def _joined(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: Connection) -> Ending | None:
