@@ -336,7 +336,7 @@ def clock() -> datetime:
 
 
 @asynccontextmanager
-async def identity_of(cluster: FakeCluster) -> AsyncIterator[Identity]:
+async def identity_of(cluster: FakeCluster, clock: Callable[[], datetime] = clock) -> AsyncIterator[Identity]:
     identity = Identity(
         cluster,
         signer=Signer.AGENT_SERVING,
@@ -483,6 +483,35 @@ class TestIdentity:
         test()
         assert "it is 2030-01-01T00:00:00Z here" in said(caplog, "certificate not good")[0]
         assert "set the clock" in said(caplog, "certificate not good")[0]
+
+    @pytest.mark.parametrize("off", [timedelta(days=-3), timedelta(days=3)], ids=["behind", "ahead"])
+    @virtual_time
+    async def test_a_clock_that_is_set_right_is_believed_within_minutes(self, off: timedelta) -> None:
+        authority, offs = new_authority(BEGIN), [off]
+        cluster = FakeCluster(authority, signed_by(authority))
+        async with identity_of(cluster, lambda: clock() + offs[0]) as identity:
+            await asyncio.sleep(3600)
+            asked = len(cluster.asked)
+            offs[0] = timedelta()
+            await asyncio.sleep(301)
+            assert len(cluster.asked) == asked + 1
+            await asyncio.sleep(3 * LIFETIME_SECONDS)
+            assert identity.ends_at is not None
+            assert identity.ends_at > clock()
+            assert len(cluster.asked) < asked + 7
+
+    @pytest.mark.parametrize("off", [timedelta(hours=-12), timedelta(hours=12)], ids=["back", "forth"])
+    @virtual_time
+    async def test_a_clock_that_is_set_does_not_let_a_certificate_end(self, off: timedelta) -> None:
+        authority, offs = new_authority(BEGIN), [timedelta()]
+        cluster = FakeCluster(authority, signed_by(authority))
+        async with identity_of(cluster, lambda: clock() + offs[0]) as identity:
+            await asyncio.sleep(3600)
+            offs[0] = off
+            for _ in range(26):
+                await asyncio.sleep(3600)
+                assert identity.ends_at is not None
+                assert identity.ends_at > clock()
 
     @virtual_time
     async def test_another_authority_is_trusted_and_signs_at_once(self) -> None:

@@ -8,7 +8,7 @@ import secrets
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import aclosing, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from ipaddress import ip_address
 
 from cryptography import x509
@@ -151,10 +151,17 @@ class Identity:
                 self._client.metrics.certificate_failures.labels(self._signer, cause).inc()
                 wait = self._backoff.next(self._signer)
                 log.warning("no certificate", signer=self._signer, cause=cause, error=in_words(error), retry_in_s=wait)
-                await self._until(self._clock() + timedelta(seconds=wait))
+                await self._pause(wait)
+                continue
+            self._take(new)
+            if doubt := self._doubt(new, self._clock()):
+                # Others may find it good: it is in use all the same.
+                wait = self._backoff.next(self._signer)
+                log.error("certificate not good", signer=self._signer, message=doubt, retry_in_s=wait)
+                await self._pause(wait)
             else:
-                self._take(new)
-                await self._until(self._renewal_of(new))
+                self._backoff.forget(self._signer)
+                await self._due_for_renewal(new)
 
     async def _new_credential(self) -> Credential:
         """Asks for a certificate, and waits for it for as long as the request is there.
@@ -210,17 +217,6 @@ class Identity:
         log.info("certificate in use", signer=self._signer, message=f"good until {_text(new.ends_at)}")
         self._be_ready()
 
-    def _renewal_of(self, new: Credential) -> datetime:
-        now = self._clock()
-        doubt = self._doubt(new, now)
-        if not doubt:
-            self._backoff.forget(self._signer)
-            return now + (new.ends_at - now) * self._rng.uniform(*RENEWED_AFTER)
-        # Others may find it good: it is in use all the same.
-        wait = self._backoff.next(self._signer)
-        log.error("certificate not good", signer=self._signer, message=doubt, retry_in_s=wait)
-        return now + timedelta(seconds=wait)
-
     def _doubt(self, new: Credential, now: datetime) -> str:
         """What is wrong with it in our eyes, as a sentence; empty if nothing is."""
         if not new.begins_at <= now < new.ends_at:
@@ -232,12 +228,23 @@ class Identity:
             return f"it is of none of the authorities that the ConfigMap {AUTHORITY} names"
         return ""
 
-    async def _until(self, when: datetime) -> None:
-        """Until then, or until a new certificate is wanted at once."""
-        while (left := (when - self._clock()).total_seconds()) > 0 and not self._due.is_set():
-            with suppress(TimeoutError):
-                async with asyncio.timeout(min(left, LOOK_SECONDS)):
-                    await self._due.wait()
+    async def _due_for_renewal(self, new: Credential) -> None:
+        """Until most of its life is over, or a new one is wanted at once.
+
+        By the time of day, as a machine that was suspended is late by all other clocks; and by the others, as that may
+        have been set back.
+        """
+        loop, now = asyncio.get_running_loop(), self._clock()
+        life = (new.ends_at - now) * self._rng.uniform(*RENEWED_AFTER)
+        day, end = now + life, loop.time() + life.total_seconds()
+        while (left := min((day - self._clock()).total_seconds(), end - loop.time())) > 0 and not self._due.is_set():
+            await self._pause(min(left, LOOK_SECONDS))
+
+    async def _pause(self, seconds: float) -> None:
+        """For so long, whatever the time of day is set to; or until a new one is wanted at once."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._due.wait()
 
     def _on_bundle(self, change: Change) -> None:
         if change.new is None:
