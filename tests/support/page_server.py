@@ -13,25 +13,18 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from hypernova_api.console import SerialRole
+from hypernova_api.console import CloseCode, SerialRole
+from hypernova_console.web.assets import Asset, Assets
+from hypernova_console.web.guard import protect
 from support.bare_guest import BareGuest
 
 TICKET = "shop/cs-1/c2VjcmV0"
 PATH = "/session/shop/cs-1/"
-
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-"""All that the page needs; `data:` for the pictures in RFB's Tight encoding and the shapes of guests' pointers."""
-
-_PAGE = Path(str(files("hypernova_console"))) / "page"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +84,7 @@ class PageServer:
         self.script = Script()
         self.seen = Seen()
         self.origin = ""
-        self._assets = assets
+        self._assets = Assets.read(assets)
         self._guest = guest
         self._streams: set[web.WebSocketResponse] = set()
         self._loop = asyncio.new_event_loop()
@@ -160,7 +153,8 @@ class PageServer:
             self._loop.close()
 
     async def _start(self) -> web.AppRunner:
-        app = web.Application(middlewares=[self._guarded])
+        app = web.Application(middlewares=[self._noted])
+        app.on_response_prepare.append(protect)  # as strict as the real one: what would not work there does not here
         app.add_routes(
             [
                 web.get("/", self._page),
@@ -170,9 +164,7 @@ class PageServer:
                 web.get(f"{PATH}stream", self._stream),
                 web.post(f"{PATH}actions", self._act),
                 web.post(f"{PATH}end", self._end),
-                web.static("/static/novnc", self._assets / "novnc"),
-                web.static("/static/xterm", self._assets / "xterm"),
-                web.static("/static", _PAGE),
+                web.get("/static/{path:.+}", self._static),
             ]
         )
         runner = web.AppRunner(app, shutdown_timeout=1)
@@ -183,20 +175,17 @@ class PageServer:
         return runner
 
     @web.middleware
-    async def _guarded(
+    async def _noted(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        """As strict as the real one, so that what would not work there does not here."""
         self.seen.requests.append(f"{request.method} {request.path_qs}")
-        response = await handler(request)
-        if not response.prepared:
-            response.headers["Content-Security-Policy"] = POLICY
-            response.headers["X-Content-Type-Options"] = "nosniff"
-            response.headers["Referrer-Policy"] = "no-referrer"
-        return response
+        return await handler(request)
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
-        return web.FileResponse(_PAGE / "index.html")
+        return _answer(self._assets.page)
+
+    async def _static(self, request: web.Request) -> web.StreamResponse:
+        return _answer(self._assets.static[request.match_info["path"]])
 
     async def _redeem(self, request: web.Request) -> web.StreamResponse:
         self.seen.redeemed.append((await request.json())["ticket"])
@@ -227,6 +216,8 @@ class PageServer:
 
     async def _end(self, request: web.Request) -> web.StreamResponse:
         self.seen.ended += 1
+        for stream in tuple(self._streams):
+            await stream.close(code=CloseCode.REVOKED, message=b"alice@example.com ended the session.")
         return web.json_response({})
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
@@ -264,6 +255,10 @@ class PageServer:
             sending.cancel()
             with contextlib.suppress(asyncio.CancelledError, ConnectionError):
                 await sending
+
+
+def _answer(asset: Asset) -> web.Response:
+    return web.Response(body=asset.body, headers={"Content-Type": asset.content_type})
 
 
 @contextlib.asynccontextmanager

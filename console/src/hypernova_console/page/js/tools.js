@@ -36,7 +36,7 @@ export class Tools {
     on("take-pen", () => watch.takeOver());
     on("detach", () => {
       byId("session-menu").hidePopover();
-      watch.leave("Detached");
+      watch.detach();
     });
     on("end", () => this.#end(watch));
     for (const item of byId("power-menu").querySelectorAll("[data-reboot]")) {
@@ -184,7 +184,7 @@ export class Tools {
   async #end(watch) {
     byId("session-menu").hidePopover();
     if (!(await confirmed("End this session?", "The guest runs on. To come again, you need a new link.", "End session"))) return;
-    if (await attempt(() => this.session.end())) watch.leave("Ended");
+    await attempt(() => watch.end());
   }
 }
 
@@ -205,10 +205,8 @@ async function attempt(act, done = "") {
   try {
     await act();
     if (done) toast(done);
-    return true;
   } catch (error) {
     toast(error instanceof Refusal ? error.message : "That did not work.");
-    return false;
   }
 }
 

@@ -46,10 +46,25 @@ export class Watch {
     this.face = face;
   }
 
-  /** @param {"Detached" | "Ended"} reason */
-  leave(reason) {
-    this.#leaving = reason;
+  /** Disconnects; the session stays. */
+  detach() {
+    this.#leaving = "Detached";
     this.#interrupt();
+  }
+
+  /**
+   * Ends the session.
+   * @throws {import("./api.js").Refusal}
+   */
+  async end() {
+    this.#leaving = "Ended"; // the stream's end may come before the answer
+    try {
+      await this.session.end();
+    } catch (refusal) {
+      this.#leaving = "";
+      throw refusal;
+    }
+    if (this.#leaving) this.#interrupt();
   }
 
   /** Connects anew, as the one who has it for himself. */
