@@ -69,7 +69,7 @@ class MemorySerialLine:
 
         self.takes.set()
         self._unread = bytearray()
-        self._ended = False
+        self.ended = False
         self._news = asyncio.Event()
 
     def put(self, data: bytes) -> None:
@@ -79,19 +79,19 @@ class MemorySerialLine:
         self._news.set()
 
     def end(self) -> None:
-        self._ended = True
+        self.ended = True
         self._news.set()
 
     async def read(self) -> bytes:
         await self._news.wait()
         found, self._unread = bytes(self._unread), bytearray()
-        if not self._ended:
+        if not self.ended:
             self._news.clear()
         return found
 
     async def write(self, data: bytes) -> None:
         await self.takes.wait()
-        if not self._ended:
+        if not self.ended:
             self.typed += data
 
     async def close(self) -> None:

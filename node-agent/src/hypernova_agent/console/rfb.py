@@ -63,7 +63,8 @@ _PIECE = 4096
 class ClientFilter:
     """One viewer's messages: feed it bytes as they come, in whatever pieces; what it returns is for QEMU.
 
-    Every viewer is said to share the screen: a guest that was started by an older agent lets one throw out the others.
+    Every viewer is said to share the screen: QEMU would end the session of one who asks to be alone, or, of a guest
+    that was started by an older agent, that of all others.
     Of a viewer who may only look nothing reaches the guest. Holds fewer than _PIECE bytes.
     """
 

@@ -11,8 +11,9 @@ from hypernova_agent.xml.element import E, Element
 class Graphics:
     """<graphics>: https://libvirt.org/formatdomain.html#graphical-framebuffers
 
-    VNC on a UNIX socket in libvirt's own folder: no port anyone else could connect to, or that could be taken. Whoever
-    comes shares it: who may look is decided before QEMU, which would let one viewer throw out all others.
+    VNC on a UNIX socket in libvirt's own folder: no port anyone else could connect to, or that could be taken. Nobody
+    who comes can throw out the others: who may look is decided before QEMU. (It ends the session of one who asks to be
+    alone; `console.rfb` has everybody ask to share.)
     """
 
     def xml(self) -> Element:
