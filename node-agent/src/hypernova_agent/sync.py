@@ -10,7 +10,7 @@ from functools import partial
 
 from hypernova_agent.actions.watch import ActionWatch
 from hypernova_agent.console.consoles import Consoles
-from hypernova_agent.console.serving import Serving
+from hypernova_agent.console.serving import Serving, agent_identity
 from hypernova_agent.guest_config import profile_of
 from hypernova_agent.host import Host, HostFacts, HostFault, HostUnreachable
 from hypernova_agent.hypervisor_status import domain_type_of
@@ -125,7 +125,7 @@ class Sync:
             self._look, workers=1, backoff=Backoff(), name="looks", metrics=client.metrics
         )
         self._consoles = Consoles(host, self._view.instance, metrics)
-        self._serving = Serving(client, settings, self._consoles, self._console_served)
+        self._serving = Serving(agent_identity(client, settings), settings, self._consoles, self._console_served)
         self._connected = False
         metrics.count_instances(self._phases)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
+from typing import Protocol
 
 from hypernova_agent.console.consoles import Consoles
 from hypernova_agent.console.endpoint import Endpoint
@@ -20,17 +22,39 @@ log = get_logger(__name__)
 _LONGEST_BACKOFF = 60.0
 
 
+class Certified(Protocol):
+    """What is needed of a `hypernova_kube.certificates.Identity`."""
+
+    @property
+    def ready(self) -> asyncio.Event: ...
+
+    async def run(self) -> None: ...
+
+    def server_context(self) -> ssl.SSLContext: ...
+
+
+def agent_identity(client: Client, settings: Settings) -> Identity:
+    """An agent's: good for its node's name alone, which is what proxies look for at whatever address the node has."""
+    return Identity(
+        client,
+        signer=Signer.AGENT_SERVING,
+        common_name=AGENT_ACCOUNT,
+        dns_names=[settings.node_name],
+        usages=SERVER_USAGES,
+        namespace=settings.namespace,
+    )
+
+
 class Serving:
     """Gets the agent its certificate, and serves the endpoint from then on."""
 
     def __init__(
-        self, client: Client, settings: Settings, consoles: Consoles, tell: Callable[[hypervisor.Endpoint], None]
+        self, identity: Certified, settings: Settings, consoles: Consoles, tell: Callable[[hypervisor.Endpoint], None]
     ) -> None:
         """An endpoint that is not served yet; `run()` does.
 
         Args:
-            client: asks for the certificate. It is good for the node's name alone, which is what proxies look for at
-                whatever address the node has.
+            identity: gets the certificate.
             settings: where to listen, and what others dial.
             consoles: what is served.
             tell: told where, when it is served.
@@ -38,15 +62,8 @@ class Serving:
         self._settings = settings
         self._consoles = consoles
         self._tell = tell
+        self._identity = identity
         self._backoff = Backoff(cap=_LONGEST_BACKOFF)
-        self._identity = Identity(
-            client,
-            signer=Signer.AGENT_SERVING,
-            common_name=AGENT_ACCOUNT,
-            dns_names=[settings.node_name],
-            usages=SERVER_USAGES,
-            namespace=settings.namespace,
-        )
 
     async def run(self) -> None:
         """For ever; end it by cancelling. Viewers are told why they end.
@@ -59,8 +76,9 @@ class Serving:
                     group.create_task(self._identity.run())
                     group.create_task(self._serve())
             except* Exception as errors:
-                log.error("consoles not served", error=errors.exceptions[0])
-            await asyncio.sleep(self._backoff.next("identity"))
+                wait = self._backoff.next("identity")
+                log.error("consoles not served", error=errors.exceptions[0], retry_in_s=wait)
+            await asyncio.sleep(wait)
 
     async def _serve(self) -> None:
         await self._identity.ready.wait()
