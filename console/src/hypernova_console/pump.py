@@ -106,7 +106,7 @@ async def pump(
     try:
         goodbye = await _between(request, viewer, agent, ended, to_viewer, to_guest)
     finally:
-        await asyncio.gather(_close_viewer(request, viewer, goodbye), _close_agent(agent, goodbye))
+        await asyncio.gather(_close_viewer(request, viewer, goodbye), _close(agent, goodbye))
     return goodbye
 
 
@@ -161,20 +161,24 @@ async def _pass(
 
 
 async def _close_viewer(request: web.Request, viewer: ViewerSocket, goodbye: Goodbye) -> None:
-    if not viewer.prepared:
-        return
-    with contextlib.suppress(TimeoutError, ConnectionError):
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await viewer.close(code=_sendable(goodbye.code), message=_short(goodbye.reason))
+    if viewer.prepared:
+        await _close(viewer, goodbye)
     # One who takes nothing would keep his connection, and what is left for him, for ever.
     if request.transport is not None and request.transport.get_write_buffer_size():
         request.transport.abort()
 
 
-async def _close_agent(agent: AgentSocket, goodbye: Goodbye) -> None:
+async def _close(peer: AgentSocket | ViewerSocket, goodbye: Goodbye) -> None:
     with contextlib.suppress(TimeoutError, ConnectionError):
         async with asyncio.timeout(CLOSE_SECONDS):
-            await agent.close(code=_sendable(goodbye.code), message=_short(goodbye.reason))
+            try:
+                await peer.close(code=_sendable(goodbye.code), message=_short(goodbye.reason))
+            except asyncio.CancelledError:
+                # aiohttp 3.14: where one was cancelled who waited for a buffer to drain, as `_pass` may have been, the
+                # next who waits is cancelled too, though nobody has cancelled him. It has closed the connection.
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
 
 
 def _sendable(code: int) -> int:
