@@ -82,6 +82,8 @@ async def _show(line: SerialLine, terminal: Terminal) -> None:
 
 
 async def _type(line: SerialLine, terminal: Terminal, detach: bytes) -> None:
+    if not terminal.types:  # a person may detach before, and what a program types must not be lost
+        await line.connected.wait()
     async for data in terminal.typed():
         keys, detached = until_detached(data, detach) if terminal.types else (data, False)
         await line.type(keys)

@@ -75,6 +75,9 @@ class SerialLine:
         self._shown = shown
         self._backoff = Backoff(cap=_LONGEST_WAIT)
         self._connection: Connection | None = None
+        self.connected = asyncio.Event()
+        """Set once it was connected for the first time."""
+
         self._role: SerialRole | None = None
         self._ending = Ending(0)
 
@@ -96,6 +99,7 @@ class SerialLine:
                     said = "connected"
                     self._take_over = False  # once: who takes it over later is not to be robbed by a connection lost
                     self._connection, self._role = connection, None
+                    self.connected.set()
                     async with aclosing(self._received(connection)) as chunks:
                         async for chunk in chunks:
                             yield chunk

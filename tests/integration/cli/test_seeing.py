@@ -92,7 +92,9 @@ async def test_sessions_are_listed_and_ended(plugin, client, namespace):
     for name, instance in (("s-1", "web-1"), ("s-2", "web-2")):
         user = {"username": "ann", "groups": [], "extra": {}}
         spec = {"instanceName": instance, "instanceUID": "1", "type": "VNC", "user": user, "maxSeconds": 60}
-        await client.create(SESSIONS, {"metadata": {"namespace": namespace, "name": name}, "spec": spec})
+        metadata = {"namespace": namespace, "name": name}
+        kind = {"apiVersion": SESSIONS.api_version, "kind": SESSIONS.kind}
+        await client.create(SESSIONS, {**kind, "metadata": metadata, "spec": spec})
     result = await plugin("sessions", "web-1")
     assert [line.split()[:4] for line in result.lines[1:]] == [["s-1", "web-1", "VNC", "ann"]]
     assert len((await plugin("sessions")).lines) == 3
