@@ -76,6 +76,16 @@ def test_a_ticket_that_came_too_soon_after_others_can_be_tried_again(visit: Visi
     visit.wait_for_state("connected")
 
 
+def test_a_new_link_is_opened_where_the_old_one_was_refused(visit: Visit, server: PageServer) -> None:
+    server.script.ticket = Refusal(401, "TicketExpired", "This ticket was good until 12:00:01 UTC.")
+    visit.page.goto(server.link)
+    visit.wait_for_state("ended")
+    server.script.ticket = None
+    visit.page.goto(server.link)
+    visit.wait_for_state("connected")
+    assert server.seen.redeemed == [TICKET, TICKET]
+
+
 def test_a_session_of_another_browser_is_refused_with_a_sentence(visit: Visit, server: PageServer) -> None:
     server.script.info = Refusal(401, "SessionUnknown", "There is no such session here.")
     visit.page.goto(server.session)

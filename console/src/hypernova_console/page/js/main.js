@@ -16,6 +16,7 @@ if (SESSION_PATH.test(location.pathname)) await show(new Session(location.pathna
 else await enter();
 
 async function enter() {
+  addEventListener("hashchange", () => location.reload()); // another link, opened where one was refused
   const ticket = new URLSearchParams(location.hash.slice(1)).get("ticket");
   history.replaceState(null, "", location.pathname); // first of all: what follows may fail, and the address be shared
   for (;;) {

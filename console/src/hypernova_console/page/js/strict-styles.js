@@ -13,6 +13,7 @@ export function allowStyles() {
   document.createElement = (name, options) => (name === "style" ? styleSheet(create("template")) : create(name, options));
 
   const setAttribute = Element.prototype.setAttribute;
+  /** @param {string} name @param {string} value */
   HTMLSpanElement.prototype.setAttribute = function (name, value) {
     if (name === "style") this.style.cssText = value;
     else setAttribute.call(this, name, value);

@@ -34,6 +34,7 @@ export class Screen {
     this.label = label;
     this.events = events;
     this.combos = SCREEN_COMBOS;
+    /** @type {any} noVNC's RFB, while there is a connection */
     this.rfb = null;
     this.viewOnly = false;
     this.fit = true;
@@ -55,8 +56,8 @@ export class Screen {
     canvas.setAttribute("aria-describedby", "hint");
     canvas.tabIndex = 0; // noVNC leaves it to the mouse
     canvas.addEventListener("blur", letKeysGo);
-    this.rfb.addEventListener("clipboard", (event) => this.events.clipboard(event.detail.text));
-    return new Promise((resolve) => this.rfb.addEventListener("connect", () => resolve(), { once: true }));
+    this.rfb.addEventListener("clipboard", (/** @type {CustomEvent} */ event) => this.events.clipboard(event.detail.text));
+    return new Promise((resolve) => this.rfb.addEventListener("connect", () => resolve()));
   }
 
   /** Takes the picture away; the socket is closed. */
