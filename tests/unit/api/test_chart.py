@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from hypernova_api.certificates import AUTHORITY
+from hypernova_api.console import SUBRESOURCES_GROUP, ConsoleSession
 from hypernova_api.kinds import KINDS
 from hypernova_api.meta import GROUP
 
@@ -63,18 +65,26 @@ def test_every_binding_binds_a_role_of_the_chart_to_somebody(binding: dict[str, 
     reference = binding["roleRef"]
     accounts = {obj["metadata"]["name"] for obj in OBJECTS if obj["kind"] == "ServiceAccount"}
 
-    assert role(reference["kind"], reference["name"])
+    # Kubernetes' own, for those who serve an API behind the API server.
+    assert reference["name"] == "extension-apiserver-authentication-reader" or role(
+        reference["kind"], reference["name"]
+    )
     for subject in binding["subjects"]:
         if subject["kind"] == "ServiceAccount":
             assert subject["name"] in accounts
             assert subject["namespace"] == "hypernova-system"
 
 
-@pytest.mark.parametrize("name", ["hypernova-operator", "hypernova-node-agent"])
-def test_no_component_may_read_secrets_use_wildcards_or_write_a_spec_but_by_patch(name: str) -> None:
-    may = allowed(role("ClusterRole", name)) | allowed(role("Role", name))
+@pytest.mark.parametrize("name", ["hypernova-operator", "hypernova-node-agent", "hypernova-console"])
+def test_no_component_may_read_others_secrets_use_wildcards_or_write_a_spec_but_by_patch(name: str) -> None:
+    of_all, of_ours = role("ClusterRole", name), role("Role", name)
+    may = allowed(of_all) | allowed(of_ours)
 
-    assert not [entry for entry in may if "*" in "".join(entry) or entry[1] == "secrets"]
+    assert not [entry for entry in may if "*" in "".join(entry)]
+    assert not [entry for entry in allowed(of_all) if entry[1] == "secrets"]
+    secrets = [(rule.get("resourceNames"), rule["verbs"]) for rule in of_ours if "secrets" in rule["resources"]]
+    # The authority's, which it makes.
+    assert secrets == ([(None, ["create"]), ([AUTHORITY], ["get"])] if name == "hypernova-operator" else [])
     # The operator makes Instances anew that are adopted.
     verbs = {*READ, "patch", *(["create"] if name == "hypernova-operator" else [])}
     assert {verb for _, resource, verb in may if resource == "instances"} <= verbs
@@ -83,7 +93,7 @@ def test_no_component_may_read_secrets_use_wildcards_or_write_a_spec_but_by_patc
 def test_the_operator_reads_every_kind_and_writes_what_others_mean_now_images_and_what_is_adopted() -> None:
     may = allowed(role("ClusterRole", "hypernova-operator"))
 
-    assert {(GROUP, kind.plural, verb) for kind in KINDS for verb in READ} <= may
+    assert {(GROUP, kind.plural, verb) for kind in KINDS if kind is not ConsoleSession for verb in READ} <= may
     assert {(resource, verb) for group, resource, verb in may if group == GROUP and verb not in READ} == {
         ("instances", "create"),
         ("instances", "patch"),
@@ -107,15 +117,53 @@ def test_the_operator_sees_nodes_and_namespaces_and_touches_neither() -> None:
 def test_an_agent_sees_nothing_but_instances_what_is_done_to_them_and_hypervisors() -> None:
     may = allowed(role("ClusterRole", "hypernova-node-agent"))
 
-    assert {resource for _, resource, verb in may if verb in READ} == {"instances", "instanceactions", "hypervisors"}
+    assert {resource for group, resource, verb in may if verb in READ and group == GROUP} == {
+        "instances",
+        "instanceactions",
+        "hypervisors",
+    }
+    assert {entry for entry in may if entry[0] not in (GROUP, "events.k8s.io")} == {
+        ("", "events", "create"),
+        ("", "events", "patch"),
+        *(("certificates.k8s.io", "certificatesigningrequests", verb) for verb in ("get", "watch", "create")),
+    }
+
+
+def test_the_console_proxy_sees_guests_writes_sessions_and_asks_what_users_may() -> None:
+    may = {(resource, verb) for _, resource, verb in allowed(role("ClusterRole", "hypernova-console"))}
+
+    assert {entry for entry in may if entry[1] not in READ} == {
+        ("consolesessions", "create"),
+        ("consolesessions", "delete"),
+        ("consolesessions", "vouch"),
+        ("consolesessions/status", "patch"),
+        ("subjectaccessreviews", "create"),
+        ("instanceactions", "create"),
+        ("certificatesigningrequests", "create"),
+    }
 
 
 def test_users_of_a_namespace_get_every_namespaced_kind_by_kubernetes_own_roles_but_their_limits_to_see_only() -> None:
-    namespaced = {kind.plural for kind in KINDS if kind.namespaced}
+    seen_by_all = {kind.plural for kind in KINDS if kind.namespaced} - {"consolesessions"}
     view, edit = (allowed(role("ClusterRole", f"hypernova-{name}")) for name in ("view", "edit"))
 
-    assert {(resource, verb) for _, resource, verb in view} == {(kind, verb) for kind in namespaced for verb in READ}
-    assert {resource for _, resource, _ in edit} == namespaced - {"computequotas"}
+    assert view == {(GROUP, kind, verb) for kind in seen_by_all for verb in READ}
+    assert {resource for group, resource, verb in edit if group == GROUP and verb == "create"} == seen_by_all - {
+        "computequotas"
+    }
+
+
+def test_consoles_are_for_those_who_may_edit_and_nobody_writes_a_session() -> None:
+    edit = allowed(role("ClusterRole", "hypernova-edit"))
+
+    assert {(resource, verb) for group, resource, verb in edit if group == SUBRESOURCES_GROUP} == {
+        ("instances/vnc", "get"),
+        ("instances/serial", "get"),
+        ("instances/screenshot", "get"),
+        ("instances/ticket", "create"),
+    }
+    sessions = {verb for _, resource, verb in edit if resource == "consolesessions"}
+    assert sessions == {*READ, "delete", "deletecollection"}
 
 
 def test_everybody_sees_what_there_is_to_choose_from_and_nothing_it_is_made_of() -> None:
