@@ -125,7 +125,9 @@ class Consoles:
         """Why the host has ended what a viewer saw."""
         for _ in range(_LOOKS):
             instance = self._instance(asked.instance)
-            if instance is None or instance.metadata.uid != asked.uid or instance.metadata.deletion_timestamp:
+            if instance is None or instance.metadata.uid != asked.uid:
+                return endings.MOVED  # whoever comes again hears whether it was deleted
+            if instance.metadata.deletion_timestamp:
                 return endings.GONE
             try:
                 domain = await self.host.domain(uid)

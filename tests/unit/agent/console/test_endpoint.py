@@ -345,6 +345,15 @@ async def test_an_instance_that_leaves_the_node_ends_its_viewers(
         await other.sees(GREETING)
 
 
+async def test_a_guest_that_ends_as_its_instance_leaves_may_be_elsewhere(node: Site) -> None:
+    uid = await node.guest()
+    async with node.look("vnc") as ada:
+        await ada.sees(GREETING)
+        del node.instances[Key(NAMESPACE, "web-1")]
+        await node.subject.host.destroy(uid)
+        assert (await ada.ending())[0] == CloseCode.MOVED
+
+
 async def test_without_libvirt_serial_lines_end_and_screens_go_on(node: Site, host: MemoryHost) -> None:
     uid = await node.guest()
     async with node.look("vnc") as ada, node.look("serial") as bob:
