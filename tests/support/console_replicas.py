@@ -12,11 +12,11 @@ from itertools import count
 from hypernova_api.console import ConsoleType, ConsoleUser
 from hypernova_console.instances import HYPERVISORS, INSTANCES, Instances
 from hypernova_console.metrics import ConsoleMetrics
-from hypernova_console.rights import Permission, Rights
+from hypernova_console.rights import Rights
 from hypernova_console.session import SESSIONS
 from hypernova_console.sessions import Session, Sessions
 from hypernova_kube.errors import KubeError
-from hypernova_kube.resources import Key, Object
+from hypernova_kube.resources import Key, Object, Resource
 from support.builders import a_condition, a_hypervisor, an_instance
 from support.fake_api import FakeApi, FakeClient, Trouble
 from support.virtual_time import now
@@ -32,34 +32,32 @@ def clock() -> datetime:
     return MIDNIGHT + timedelta(seconds=now())
 
 
-class FakeRights(Rights):
-    """Everybody may do everything, except what is taken away."""
+class Reviews:
+    """Answers SubjectAccessReviews: everybody may do everything, except who is taken out."""
 
     def __init__(self) -> None:
         self.without: set[str] = set()
         """Users who may nothing."""
 
         self.trouble: KubeError | None = None
-        self.asked: list[Permission] = []
 
-    async def may(self, user: ConsoleUser, permission: Permission, *, within: float = 0.0) -> bool:
-        self.asked.append(permission)
+    async def create(self, _: Resource, review: Object) -> Object:
         if self.trouble is not None:
             raise self.trouble
-        return user.username not in self.without
+        return {**review, "status": {"allowed": review["spec"]["user"] not in self.without}}
 
 
 class Replica:
     """One proxy."""
 
-    def __init__(self, client: FakeClient, rights: Rights, seed: int) -> None:
+    def __init__(self, client: FakeClient, reviews: Reviews, seed: int) -> None:
         self.metrics = ConsoleMetrics(client.registry)
         self.registry = client.registry
         self.instances = Instances(client)
         self.sessions = Sessions(
             client,
             self.instances,
-            rights,
+            Rights(reviews, clock=now),
             self.metrics,
             ticket_seconds=60,
             session_seconds=8 * 3600,
@@ -94,7 +92,7 @@ class World:
 
     def __init__(self) -> None:
         self.api = FakeApi()
-        self.rights = FakeRights()
+        self.rights = Reviews()
         self._seeds = count()
         self._stack = AsyncExitStack()
         for port, node in enumerate(("node-a", "node-b"), 7001):

@@ -421,6 +421,22 @@ async def test_a_session_that_was_withdrawn_unseen_ends_at_the_next_review(monke
 
 
 @virtual_time
+async def test_a_replica_whose_watch_is_behind_does_not_take_the_new_instance_for_the_old(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    async with a_world() as world:
+        behind = await world.replica()
+        world.place_instance("node-a", deletionTimestamp="2026-01-01T00:00:00Z")
+        await asyncio.sleep(1)
+        monkeypatch.setattr(world.api, "_tell", lambda *_: None)
+        world.remake_instance()
+        session, _ = await (await world.replica()).begin()
+        async with behind.sessions.sight(session) as sight:
+            await asyncio.sleep(1)
+            assert not sight.over
+
+
+@virtual_time
 async def test_a_deleted_instance_ends_its_sessions():
     async with a_world() as world:
         replica = await world.replica()
@@ -537,6 +553,8 @@ async def test_to_end_a_session_twice_is_no_error_and_hits_no_other_of_its_name(
         (other,) = [world.api.put(SESSIONS, _named(session, world))]
         await replica.sessions.end(session)
         assert world.sessions()[0]["metadata"]["uid"] == other["metadata"]["uid"]
+        await asyncio.sleep(1)
+        assert await no_sight(replica, session) == "401 SessionUnknown"
 
 
 def _named(session: Session, world: World) -> dict[str, object]:
