@@ -32,9 +32,12 @@ CLOSE_SECONDS = 3.0
 LONGEST_TAKEN = LONGEST_MESSAGE + 1
 """As aiohttp has it, which refuses a message of just this length."""
 
-_UNSENT_BYTES = 128 * 1024
-"""What the kernel takes for a viewer beyond what is on its way to him. It would take megabytes for one who is slow, and
-the answer to his typing, or our asking for a sign of life, would have to wait behind them."""
+_KERNEL_BYTES = 512 * 1024
+"""What the kernel keeps for a viewer, at most; it counts twice that, with all it needs besides. Left to itself it would
+take megabytes for one who first was quick and then is not, which count as ours."""
+
+_WRITE_BYTES = 64 * 1024
+"""After how much it is looked whether the kernel takes more."""
 
 _NEVER_SENT = frozenset({1004, 1005, 1006})
 """Close codes that RFC 6455 keeps for other uses."""
@@ -72,7 +75,7 @@ def viewer_socket(heartbeat: float = HEARTBEAT_SECONDS) -> ViewerSocket:
         compress=False,
         heartbeat=heartbeat,
         timeout=CLOSE_SECONDS,
-        writer_limit=_UNSENT_BYTES // 2,
+        writer_limit=_WRITE_BYTES,
         decode_text=False,
     )
 
@@ -192,4 +195,4 @@ def _short(reason: str) -> bytes:
 def _hold_little(request: web.Request) -> None:
     connection = request.get_extra_info("socket")
     if connection is not None and connection.family in (socket.AF_INET, socket.AF_INET6):
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)

@@ -3,7 +3,8 @@
 A real QEMU's updates are recorded, then played by a stand-in for the node's agent: by mTLS to the console proxy, and on
 a bare socket to viewers directly and to websockify. BENCH_SESSIONS (200) viewers each ask for BENCH_RATE (5) updates a
 second for BENCH_SECONDS (10): directly, then through the proxy, in turn. BENCH_FLOOD_MIB (256) is what one viewer reads
-as fast as he can, through websockify and through the proxy in turn. BENCH_IDLE (10000) connections say nothing.
+as fast as he can, through websockify and through the proxy in turn, and what all ask for who then do not read.
+BENCH_IDLE (10000) connections say nothing.
 
 Each bench ends with a line `RESULT {json}`. Figures are for this machine; compare ratios. Where it may, all of it runs
 at real-time priority, so that it is not the machine's other work that is measured.
@@ -37,6 +38,11 @@ FLOOD_MIB = int(os.environ.get("BENCH_FLOOD_MIB", "256"))
 IDLE = int(os.environ.get("BENCH_IDLE", "10000"))
 TURNS = 2
 """How often the sides that are compared take turns."""
+FLOODS = 7
+"""The same where it is about one viewer, which is over soon."""
+
+STALLED_SECONDS = 5.0
+"""Until all that is kept for viewers who do not read is kept."""
 
 Connect = Callable[[], Awaitable[Viewer]]
 
@@ -81,10 +87,21 @@ async def bench_sessions(direct: Connect, relayed: Connect, pid: int, updates: l
     result("console_sessions", figures)
 
 
+async def bench_stalled(relayed: Connect, pid: int) -> None:
+    """Viewers who ask for a lot and read none of it: what the proxy keeps for them."""
+    before = resident_mib(pid)
+    async with connected(relayed) as viewers:
+        for viewer in viewers:
+            viewer.stall(FLOOD_MIB)
+        await asyncio.sleep(STALLED_SECONDS)
+        memory = (resident_mib(pid) - before) / SESSIONS
+    result("console_stalled", {"sessions": SESSIONS, "asked_mib": FLOOD_MIB, "memory_mib_per_session": memory})
+
+
 async def bench_throughput(relayed: Connect, websockify: Connect) -> None:
     """One viewer who reads as fast as he can, through either in turn; the best of each."""
     ours, theirs = [], []
-    for _ in range(TURNS + 1):
+    for _ in range(FLOODS):
         for connect, seconds in ((websockify, theirs), (relayed, ours)):
             viewer = await connect()
             seconds.append(await viewer.flood(FLOOD_MIB))
@@ -214,10 +231,11 @@ async def main() -> None:
         async def websockify() -> Viewer:
             return await Viewer.framed(websockify_port, "/")
 
+        await bench_idle(proxy_port, proxy_pid, relayed, len(updates[0]))
+        await bench_stalled(relayed, proxy_pid)
         await bench_sessions(direct, relayed, proxy_pid, updates)
         await bench_throughput(relayed, websockify)
         await bench_websockify(websockify, websockify_pid, updates)
-        await bench_idle(proxy_port, proxy_pid, relayed, len(updates[0]))
 
 
 if __name__ == "__main__":

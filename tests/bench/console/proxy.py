@@ -18,6 +18,7 @@ from hypernova_console.instances import InstanceRecord, Place
 from hypernova_console.metrics import ConsoleMetrics
 from hypernova_console.relay import AgentRelay
 from hypernova_console.sessions import Ending, Session, Sessions
+from hypernova_console.web.server import WebServer
 from hypernova_kube.resources import Key
 
 NODE = "node-a"
@@ -70,8 +71,6 @@ async def _serve(agent_port: int, context: ssl.SSLContext, told: Connection) -> 
 
         application = web.Application()
         application.router.add_get(PATH, stream)
-        runner = web.AppRunner(application, access_log=None, keepalive_timeout=10)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
-        told.send(runner.addresses[0][1])
-        await asyncio.Event().wait()
+        async with WebServer(application, "127.0.0.1", 0) as server:
+            told.send(server.port)
+            await asyncio.Event().wait()

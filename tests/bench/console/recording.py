@@ -1,4 +1,4 @@
-"""What a real QEMU sends a viewer who types, update by update: recorded anew by each run, so there is no blob to keep."""
+"""What a real QEMU sends a viewer who types, update by update. Recorded anew by each run: there is no blob to keep."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class Viewer(asyncio.Protocol):
         self._head = bytearray()
         self._in_frame = 0
         self._wanted = 0
-        self._arrived: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._arrived: asyncio.Future[None] | None = None
 
     @classmethod
     async def bare(cls, port: int) -> Self:
@@ -67,16 +67,24 @@ class Viewer(asyncio.Protocol):
         """Ask for so much at once; the seconds until all of it is here."""
         return await self._asked(request(FLOOD, mib), mib * MIB)
 
+    def stall(self, mib: int) -> None:
+        """Ask for so much at once, and read none of it."""
+        self._transport.pause_reading()
+        self._send(request(FLOOD, mib))
+
     def close(self) -> None:
         """Hang up."""
         self._transport.abort()
 
     async def _asked(self, asked: bytes, length: int) -> float:
         began = time.perf_counter()
-        # Its mask is zero, so the bytes stay as they are.
-        self._transport.write(struct.pack(">BBI", 0x82, 0x80 | len(asked), 0) + asked if self._framed else asked)
+        self._send(asked)
         await self._until(length)
         return time.perf_counter() - began
+
+    def _send(self, asked: bytes) -> None:
+        # Its mask is zero, so the bytes stay as they are.
+        self._transport.write(struct.pack(">BBI", 0x82, 0x80 | len(asked), 0) + asked if self._framed else asked)
 
     async def _until(self, length: int) -> None:
         self._wanted += length
@@ -99,7 +107,7 @@ class Viewer(asyncio.Protocol):
             view = view[taken:]
 
     def connection_lost(self, error: Exception | None) -> None:
-        if not self._arrived.done():
+        if self._arrived is not None and not self._arrived.done():
             self._arrived.set_exception(error or EOFError("the other side hung up"))
 
     def _begin_frame(self, view: memoryview) -> memoryview:
@@ -114,7 +122,7 @@ class Viewer(asyncio.Protocol):
 
     def _count(self, length: int) -> None:
         self._wanted -= length
-        if self._wanted <= 0 and not self._arrived.done():
+        if self._wanted <= 0 and self._arrived is not None and not self._arrived.done():
             self._arrived.set_result(None)
 
 
