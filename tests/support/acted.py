@@ -45,7 +45,7 @@ class Acted:
         async def check() -> bool:
             return (await self.get(name))["spec"].get("powerState") == power_state
 
-        await eventually_async(check, f"{name} to be asked to be {power_state}")
+        await eventually_async(check, f"{name} to be asked to be {power_state}", 90)
 
     async def action(self, seen: int = 0) -> Object:
         """The next InstanceAction somebody creates, after so many."""
@@ -55,7 +55,7 @@ class Acted:
             actions.sort(key=lambda each: int(each["metadata"]["resourceVersion"]))
             return actions[seen] if len(actions) > seen else None
 
-        return await eventually_async(check, "an InstanceAction")
+        return await eventually_async(check, "an InstanceAction", 90)
 
     async def actions(self) -> list[Object]:
         return (await self._client.list(ACTIONS, namespace=self._namespace)).items

@@ -65,7 +65,7 @@ class ConsoleApi:
 
     async def viewer(self) -> web.WebSocketResponse:
         """The next that has connected."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             return await self._viewers.get()
 
     def application(self) -> web.Application:

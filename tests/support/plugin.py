@@ -19,6 +19,9 @@ from support.waiting import eventually_async
 
 COMMAND = (sys.executable, "-m", "hypernova_cli")
 
+SECONDS = 90.0
+"""For what a process does. It takes one to start, of a processor that it may share with many."""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -80,7 +83,7 @@ class Plugin:
 async def finished(process: asyncio.subprocess.Process, typed: bytes = b"") -> Result:
     """What came of a command that was started."""
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(SECONDS):
             out, err = await process.communicate(None if process.stdin is None else typed)
     except TimeoutError:
         process.kill()
@@ -118,11 +121,11 @@ class InTerminal:
     async def shows(self, text: str) -> None:
         """Return once it is on the screen."""
         try:
-            await eventually_async(lambda: text.encode() in self.screen, f"{text!r} on the screen")
+            await eventually_async(lambda: text.encode() in self.screen, f"{text!r} on the screen", SECONDS)
         except AssertionError as error:
             raise AssertionError(f"{error}; the screen: {self.screen.decode(errors='replace')}") from None
 
     async def ends(self) -> int:
         """The exit status."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(SECONDS):
             return await self.process.wait()

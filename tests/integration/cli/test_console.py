@@ -18,7 +18,7 @@ SERIAL = "instances/web-1/serial"
 async def typed(viewer, count: int) -> bytes:
     """So many bytes that the guest gets."""
     got = b""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while len(got) < count:
             got += await viewer.receive_bytes()
     return got
@@ -116,7 +116,7 @@ async def test_a_reader_that_has_seen_enough_ends_it(plugin, console_api):
             await viewer.send_bytes(b"more\n")
         return process.returncode is not None
 
-    await eventually_async(ended, "the end")
+    await eventually_async(ended, "the end", 90)
     assert await process.wait() == 141
     assert b"Traceback" not in await process.stderr.read()
     assert console_api.asked[0][2] == {"readOnly": "true"}
