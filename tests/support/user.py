@@ -20,7 +20,7 @@ SECTOR = {"flavor": "sector", "image": {"name": "sector"}, "terminationGracePeri
 
 
 class User:
-    """Instances in the namespace default: LINUX boots a real guest; SECTOR, and KEYS that shows what is typed, at once."""
+    """Instances in the namespace default: LINUX boots a real guest; SECTOR, and KEYS that shows what is typed, a sector."""
 
     def __init__(self, stack: Stack, url: str, images: Guest) -> None:
         self.stack = stack

@@ -73,14 +73,14 @@ class Agent:
         return await eventually_async(look, f"the Hypervisor to say {reason}")
 
     def writes(self) -> float:
-        """Requests of the agent that were to change something, its Lease apart."""
+        """Requests of the agent that were to change something of Instances."""
         samples = [sample for metric in self.own.metrics.requests.collect() for sample in metric.samples]
         return sum(
             sample.value
             for sample in samples
             if sample.name.endswith("_total")
             and sample.labels["verb"] in ("create", "patch", "update", "delete")
-            and sample.labels["resource"] != "leases"
+            and sample.labels["resource"].startswith("instances")
         )
 
     async def has_written(self, writes: float) -> None:

@@ -123,7 +123,7 @@ def a_model(name: str, fields: dict[str, Any]) -> type[Model]:
     return create_model(name, __base__=Model, **fields)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(models_with_a_value())
 def test_every_schema_is_structural_and_takes_what_the_model_writes(drawn: tuple[type[Model], Model]) -> None:
     model, value = drawn
@@ -134,7 +134,7 @@ def test_every_schema_is_structural_and_takes_what_the_model_writes(drawn: tuple
     assert list(errors(value.to_wire(), schema)) == []
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(models_with_a_value())
 def test_the_same_model_always_gives_the_same_schema(drawn: tuple[type[Model], Model]) -> None:
     model, _ = drawn
@@ -142,7 +142,7 @@ def test_the_same_model_always_gives_the_same_schema(drawn: tuple[type[Model], M
     assert repr(structural_schema(model)) == repr(structural_schema(model))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(models_with_a_value())
 def test_a_value_read_back_is_the_same_value(drawn: tuple[type[Model], Model]) -> None:
     model, value = drawn

@@ -3,7 +3,7 @@ import logging
 from contextlib import asynccontextmanager, suppress
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
@@ -274,7 +274,6 @@ class TestReflector:
         unique_by=key_of,
     )
 
-    @settings(deadline=None)  # a busy machine is no bug
     @given(objects, objects)
     def test_following_the_changes_leads_from_one_list_to_the_next(self, before, after):
         @virtual_time

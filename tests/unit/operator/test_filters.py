@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hypernova_api.selectors import LabelSelector
@@ -542,7 +542,6 @@ ANY_WANT = st.builds(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no bug
 @given(st.lists(ANY_HOST, min_size=1), st.lists(st.tuples(st.sampled_from("abcdef"), ANY_WANT), max_size=5), ANY_WANT)
 def test_a_filter_that_does_not_apply_would_pass_every_host(
     cloud: list[Host], claims: list[tuple[str, Request]], want: Request

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hypernova_api.selectors import LabelSelector
@@ -12,9 +12,6 @@ from hypernova_operator.scheduler import Aggregate, HostTable, Isolation
 from hypernova_operator.scheduler.combinations import Aggregates, Combinations
 from hypernova_operator.scheduler.filters.isolation import OneOf, ProjectIsolation
 from support.scheduling import a_host, a_table, a_want
-
-ON_ANY_MACHINE = settings(deadline=None)
-"""A busy machine is no bug."""
 
 POOLS = [Aggregate("one"), Aggregate("two"), Aggregate("three")]
 SOME = st.lists(st.sampled_from(POOLS), unique_by=lambda pool: pool.name).map(tuple)
@@ -26,7 +23,6 @@ def names(aggregates: Aggregates) -> tuple[str, ...]:
     return tuple(aggregate.name for aggregate in aggregates)
 
 
-@ON_ANY_MACHINE
 @given(CHANGES)
 def test_answers_follow_hosts_from_aggregate_to_aggregate(changes: list[tuple[str, Aggregates | None]]) -> None:
     table = HostTable()

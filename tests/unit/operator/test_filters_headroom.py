@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from hypernova_operator.scheduler import (
@@ -22,9 +22,6 @@ from hypernova_operator.scheduler import (
 from hypernova_operator.scheduler.filters.reserve import KeepsReserve
 from hypernova_operator.scheduler.headroom import Headroom, InAggregate, InZone, headroom
 from support.scheduling import GI, a_claim, a_host, a_table, a_want
-
-ON_ANY_MACHINE = settings(deadline=None)
-"""A busy machine is no bug."""
 
 RACK = Aggregate("rack-1")
 OF_RACK = InAggregate("rack-1")
@@ -64,7 +61,6 @@ def survives(table: HostTable, failing: int) -> bool:
     return True
 
 
-@ON_ANY_MACHINE
 @given(HOSTS, CLAIMS, st.integers(1, 6))
 def test_it_holds_when_any_of_so_many_hosts_may_fail(
     totals: dict[str, Resources], claims: list[tuple[str, Resources]], failing: int
@@ -73,7 +69,6 @@ def test_it_holds_when_any_of_so_many_hosts_may_fail(
     assert headroom(table, Reserve(failing, OF_RACK)).holds is survives(table, failing)
 
 
-@ON_ANY_MACHINE
 @given(HOSTS, CLAIMS, st.builds(a_want, st.integers(1, 4), st.integers(1, 4), st.integers(0, 4)), st.integers(1, 3))
 def test_where_there_is_headroom_no_placement_takes_it_and_none_that_would_leave_it_is_refused(
     totals: dict[str, Resources], claims: list[tuple[str, Resources]], want: Request, failing: int

@@ -155,7 +155,7 @@ def check_cell(host: Host, held: Taken, want: Request, part: AllocatedCell, cell
     assert {*part.idle_cpus} == (beside if want.threads == "Isolate" else set())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(host=hosts(), requests=st.lists(wants(), min_size=1, max_size=6))
 def test_what_one_gets_no_other_has_and_nothing_that_could_be_had_is_refused(
     host: Host, requests: list[Request]
@@ -173,7 +173,7 @@ def test_what_one_gets_no_other_has_and_nothing_that_could_be_had_is_refused(
             assert not could_be_had(host, held, want), packed.reason
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(host=hosts(), want=wants().filter(lambda want: want.packed))
 def test_the_same_again_and_again_fits_until_the_host_is_full(host: Host, want: Request) -> None:
     allocations: list[Allocation] = []
