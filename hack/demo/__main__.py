@@ -17,12 +17,17 @@ from hack import guest
 from hack.devcluster import ClusterError, build
 from hack.lab import LabError
 from hack.stack import Stack
+from hack.web import WebError
 
 FOLDER = Path(tempfile.gettempdir()) / "hypernova-demo"
 EXAMPLE = Path(__file__).parents[2] / "examples" / "quickstart.yaml"
 NODE = "node-a"
 INSTANCE = "hello"
 READY_MARK = "HYPERNOVA-GUEST READY"
+TICKETS = f"/apis/subresources.compute.hypernova.dev/v1alpha1/namespaces/default/instances/{INSTANCE}/ticket"
+LINK_SECONDS = 600
+"""How long the link at the end can be opened: longer than in earnest, for those who read first."""
+
 BOOT_MARK = "HYPERNOVA-GUEST BOOT"
 READY_SECONDS = 180
 """How long the guest may take; under emulation on a busy machine it boots in tens of seconds, else in about 6."""
@@ -46,7 +51,7 @@ def main() -> int:
         print("\ninterrupted: taking everything down again", file=sys.stderr)
         down(stack)
         return 130
-    except (ClusterError, LabError, NotReadyError, guest.CommandError) as error:
+    except (ClusterError, LabError, NotReadyError, WebError, guest.CommandError) as error:
         print(f"\n{error}\n\nLogs are in {FOLDER}/logs; `make demo-down` takes everything away.", file=sys.stderr)
         return 1
     return 0
@@ -66,6 +71,8 @@ def up(stack: Stack) -> None:
         url = stack.serve(images.qcow2.parent)
         stack.operator().start()
         stack.agent(NODE).start()
+    with stage("console proxy"):
+        stack.start_console("--ticket-seconds", str(LINK_SECONDS))
     with stage("kubectl apply"):
         manifest = stack.folder / "quickstart.yaml"
         values = {"IMAGE_URL": f"{url}/{images.qcow2.name}", "IMAGE_SHA256": images.sha256}
@@ -97,7 +104,8 @@ def wait_for_guest(stack: Stack) -> str:
 
 def show(stack: Stack, manifest: Path, log: str) -> None:
     """What there is now, and what to try next."""
-    bin_dir, kubeconfig = stack.cluster.bin_dir, stack.cluster.kubeconfig
+    path, kubeconfig = f"{stack.cluster.bin_dir}:{Path(sys.executable).parent}", stack.cluster.kubeconfig
+    ticket = json.loads(stack.cluster.kubectl("create", f"--raw={TICKETS}", "--filename=-", input="{}"))
     boot_lines = "\n".join(f"  {line}" for line in log.splitlines() if line.strip())
     print(f"""
 $ kubectl get instances
@@ -107,13 +115,18 @@ The guest's serial console:
 {boot_lines}
 
 Try next:
-  export KUBECONFIG={kubeconfig} PATH={bin_dir}:$PATH
+  export KUBECONFIG={kubeconfig} PATH={path}:$PATH
   kubectl get hypernova                # everything of ours, as tables
   kubectl describe instance {INSTANCE}
+  kubectl hypernova console {INSTANCE}    # its serial line; Enter for a shell, Ctrl-] leaves
+  kubectl hypernova vnc {INSTANCE}        # its screen, in the browser
   kubectl patch instance {INSTANCE} --type merge -p '{{"spec": {{"powerState": "Stopped"}}}}'
   kubectl delete instance {INSTANCE} && kubectl apply -f {manifest}
 
-Logs are in {stack.folder}/logs. `make demo-down` takes everything away.""")
+Logs are in {stack.folder}/logs. `make demo-down` takes everything away.
+
+Its screen, in a browser on this machine, once and within {LINK_SECONDS // 60} minutes:
+  {ticket["status"]["url"]}""")
 
 
 def down(stack: Stack) -> None:

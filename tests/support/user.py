@@ -20,7 +20,7 @@ SECTOR = {"flavor": "sector", "image": {"name": "sector"}, "terminationGracePeri
 
 
 class User:
-    """Instances in the namespace default: LINUX boots a real guest; SECTOR, and KEYS that shows what is typed, a sector."""
+    """Instances in the namespace default: LINUX boots a real guest; SECTOR, and KEYS which tells what is typed, not."""
 
     def __init__(self, stack: Stack, url: str, images: Guest) -> None:
         self.stack = stack
