@@ -40,7 +40,7 @@ class Request:
     """One request, and what the metrics call it."""
 
     verb: str
-    """Kubernetes' verb: get, list, watch, create, update, patch, delete; `connect` for a WebSocket, as in its metrics."""
+    """Kubernetes' verb: get, list, watch, create, update, patch, delete; connect for a WebSocket."""
 
     resource: str
     """Plural name, with the subresource after a slash."""
