@@ -214,11 +214,10 @@ async def test_a_viewer_who_is_not_there_any_more_is_found_out(
     monkeypatch.setattr(viewer, "_HEARTBEAT_SECONDS", 0.2)
     uid = await node.guest()
     async with node.http.ws_connect(node.url("vnc"), autoping=False) as half_open:
-        await half_open.receive()
-        assert node.consoles.viewers(uid)
+        assert (await half_open.receive()).data == GREETING
         await eventually_async(lambda: not node.consoles.viewers(uid), "the viewer to be given up")
-        with pytest.raises(BrokenPipeError):
-            await screen(host, uid).send(b"pixels")
+        with pytest.raises(AssertionError, match="the viewer left"):
+            await screen(host, uid).receive(1)
 
 
 # Serial ports
