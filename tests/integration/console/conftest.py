@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -68,18 +69,17 @@ def console(console_cluster: Cluster, console_folder: Path, operator: OperatorPr
 
 @pytest.fixture
 async def town(console_cluster: Cluster, console: Program) -> AsyncIterator[Town]:
+    """A namespace, an agent and the Instance web-1, for one test."""
     namespace = f"test-{uuid.uuid4().hex[:8]}"
-    async with await Client.connect(console_cluster.kubeconfig, component="test") as client:
+    delete = ("delete", "namespace", namespace, "--ignore-not-found", "--wait=false")
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(await Client.connect(console_cluster.kubeconfig, component="test"))
         await asyncio.to_thread(console_cluster.kubectl, "create", "namespace", namespace)
+        stack.push_async_callback(asyncio.to_thread, console_cluster.kubectl, *delete)
         agent = PlayedAgent(console_cluster, client)
+        stack.push_async_callback(agent.stop)
+        await agent.start()
         town = Town(console_cluster, client, namespace, agent, console)
-        try:
-            await agent.start()
-            await town.place()
-            yield town
-        finally:
-            await town.end()
-            await agent.stop()
-            await asyncio.to_thread(
-                console_cluster.kubectl, "delete", "namespace", namespace, "--ignore-not-found", "--wait=false"
-            )
+        stack.push_async_callback(town.end)
+        await town.place()
+        yield town
