@@ -89,7 +89,7 @@ class Endpoint:
 
     async def _vnc(self, request: web.Request) -> web.StreamResponse:
         consoles = self._consoles
-        asked, uid = self._admit(request, upgrade=True)
+        asked, uid = self._admit(request, viewing=True)
         async with screen_of(await consoles.have(uid, consoles.host.open_graphics)) as screen:
             with consoles.seat(asked, uid, ConsoleType.VNC) as viewer:
                 socket = await _upgraded(request)
@@ -104,7 +104,7 @@ class Endpoint:
 
     async def _serial(self, request: web.Request) -> web.StreamResponse:
         consoles = self._consoles
-        asked, uid = self._admit(request, upgrade=True)
+        asked, uid = self._admit(request, viewing=True)
         async with contextlib.AsyncExitStack() as held:
             port = await consoles.have(uid, lambda uid: held.enter_async_context(consoles.serial_ports.port(uid)))
             viewer = held.enter_context(consoles.seat(asked, uid, ConsoleType.SERIAL))
@@ -124,7 +124,7 @@ class Endpoint:
         picture = await self._consoles.have(uid, self._consoles.host.screenshot)
         return web.Response(body=picture, content_type="image/png")
 
-    def _admit(self, request: web.Request, *, upgrade: bool = False) -> tuple[ConsoleRequest, str]:
+    def _admit(self, request: web.Request, *, viewing: bool = False) -> tuple[ConsoleRequest, str]:
         """What is asked for, and the UID of the domain.
 
         Raises:
@@ -133,9 +133,9 @@ class Endpoint:
         transport = request.transport
         if transport is None or peer_names(transport) != {CONSOLE_NAME}:
             raise Refused(403, "NotTheConsoleProxy", f"consoles are passed on to {CONSOLE_NAME} alone")
-        if upgrade and not new_socket().can_prepare(request):
+        if viewing and not new_socket().can_prepare(request):
             raise Refused(400, "BadRequest", "this is a WebSocket, and the request asks for none")
-        asked = read_request(request.match_info, request.query.items())
+        asked = read_request(request.match_info, request.query.items(), viewing=viewing)
         return asked, self._consoles.domain_of(asked)
 
     async def _until_ended(self, showing: Awaitable[None], asked: ConsoleRequest, uid: str) -> Ending:

@@ -10,7 +10,7 @@ from hypernova_kube.resources import Key
 _LONGEST = {"uid": 64, "user": 1024, "session": 512, "readOnly": 5, "exclusive": 5, "takeOver": 5}
 """Characters of a parameter's value."""
 
-_REQUIRED = ("uid", "user", "session")
+_REQUIRED = ("uid", "user")
 _TRUTH = {"true": True, "false": False}
 
 
@@ -41,15 +41,15 @@ class ConsoleRequest:
 
     user: str
     session: str
-    """NAMESPACE/NAME of the ConsoleSession."""
+    """NAMESPACE/NAME of the ConsoleSession; empty where a picture is all that is wanted."""
 
     read_only: bool
     exclusive: bool
     take_over: bool
 
 
-def read_request(path: Mapping[str, str], query: Iterable[tuple[str, str]]) -> ConsoleRequest:
-    """A request by the parts of its path and its parameters, as they come.
+def read_request(path: Mapping[str, str], query: Iterable[tuple[str, str]], *, viewing: bool) -> ConsoleRequest:
+    """A request by the parts of its path and its parameters, as they come; `viewing` is one that begins a session.
 
     Raises:
         Refused: a parameter is missing, unknown, twice there, too long, or not as it should be.
@@ -63,14 +63,14 @@ def read_request(path: Mapping[str, str], query: Iterable[tuple[str, str]]) -> C
         if len(value) > _LONGEST[name]:
             raise _bad(f"{name} is longer than {_LONGEST[name]} characters")
         given[name] = value
-    for name in _REQUIRED:
+    for name in (*_REQUIRED, "session") if viewing else _REQUIRED:
         if not given.get(name):
             raise _bad(f"{name} is missing")
     return ConsoleRequest(
         Key(path["namespace"], path["name"]),
         given["uid"],
         given["user"],
-        given["session"],
+        given.get("session", ""),
         _flag(given, "readOnly"),
         _flag(given, "exclusive"),
         _flag(given, "takeOver"),

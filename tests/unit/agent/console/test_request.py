@@ -10,13 +10,19 @@ NEEDED = [("uid", "u-1"), ("user", "ada"), ("session", "shop/s-1")]
 
 
 def test_what_is_not_said_is_no() -> None:
-    asked = read_request(PATH, NEEDED)
+    asked = read_request(PATH, NEEDED, viewing=True)
     assert asked == ConsoleRequest(Key("shop", "web-1"), "u-1", "ada", "shop/s-1", False, False, False)
 
 
 def test_all_can_be_said() -> None:
-    asked = read_request(PATH, [*NEEDED, ("readOnly", "true"), ("exclusive", "true"), ("takeOver", "true")])
+    asked = read_request(
+        PATH, [*NEEDED, ("readOnly", "true"), ("exclusive", "true"), ("takeOver", "true")], viewing=True
+    )
     assert (asked.read_only, asked.exclusive, asked.take_over) == (True, True, True)
+
+
+def test_a_picture_begins_no_session() -> None:
+    assert read_request(PATH, NEEDED[:2], viewing=False).session == ""
 
 
 @pytest.mark.parametrize(
@@ -34,5 +40,5 @@ def test_all_can_be_said() -> None:
 )
 def test_what_is_not_as_it_should_be_is_refused_with_a_sentence(query: list[tuple[str, str]], why: str) -> None:
     with pytest.raises(Refused, match=why) as refused:
-        read_request(PATH, query)
+        read_request(PATH, query, viewing=True)
     assert (refused.value.status, refused.value.told["reason"]) == (400, "BadRequest")
