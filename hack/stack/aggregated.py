@@ -63,7 +63,7 @@ def _api_service(port: int) -> dict[str, Any]:
         "spec": {
             "group": SUBRESOURCES_GROUP,
             "version": VERSION,
-            "groupPriorityMinimum": 1000,
+            "groupPriorityMinimum": 900,  # below that of the kinds: `instances` alone means those
             "versionPriority": 15,
             "service": {"name": CONSOLE_ACCOUNT, "namespace": NAMESPACE, "port": port},
         },

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from support.console_user import redeem
 from support.waiting import eventually
 
 MINUTES = 60.0
@@ -65,6 +66,7 @@ def test_the_demo_boots_a_guest_twice_in_a_row_says_what_to_try_and_leaves_nothi
             assert "hello from hello, started by kubectl apply" in output
             assert "Running" in output
             assert "export KUBECONFIG=" in output
+            assert redeem(output.split()[-1]).status == 200
     finally:
         with demo("down", folder) as down:
             output, _ = down.communicate(timeout=MINUTES)
@@ -73,7 +75,9 @@ def test_the_demo_boots_a_guest_twice_in_a_row_says_what_to_try_and_leaves_nothi
     assert networks() == before
 
 
-@pytest.mark.parametrize("stage", ["test guest", "control plane", "host node-a", "operator, node agent"])
+@pytest.mark.parametrize(
+    "stage", ["test guest", "control plane", "host node-a", "operator, node agent", "console proxy"]
+)
 def test_a_demo_interrupted_after_any_stage_cleans_up_by_itself(folder: Path, stage: str) -> None:
     before = networks()
     with demo("up", folder) as up:

@@ -23,7 +23,11 @@ _OPTIONS = (
 _PATIENCE_MS = 60_000
 """A browser on a busy machine takes its time."""
 
-_STATUS = ("Failed to load resource: the server responded with a status", "WebSocket connection to")
+_STATUS = (
+    "Failed to load resource: the server responded with a status",
+    "Failed to load resource: net::ERR_CONNECTION_REFUSED",
+    "WebSocket connection to",
+)
 """How Chromium begins to tell of refusals, which are the server's to give and the page's to explain."""
 
 
@@ -106,7 +110,7 @@ def visiting(browser: Browser, **context: Any) -> Iterator[Visit]:
         page.on("request", lambda request: visit.addresses.append(request.url))
         page.on("websocket", lambda socket: visit.addresses.append(socket.url))
         yield visit
-        assert visit.complaints == []
+        assert visit.complaints == [], visit.complaints
 
 
 def _note(visit: Visit, message: ConsoleMessage) -> None:
