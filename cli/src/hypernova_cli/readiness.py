@@ -35,8 +35,8 @@ def state(instance: Instance) -> str:
 
 def reason(instance: Instance) -> str:
     """Why an Instance is not as it should be, or what goes on, in words; empty if all is well. Pure."""
-    for type_ in (READY, SCHEDULED):
-        condition = find(instance.status.conditions, type_)
-        if condition is not None and condition.message:
-            return printable(condition.message)
-    return ""
+    ready, scheduled = (find(instance.status.conditions, type_) for type_ in (READY, SCHEDULED))
+    if ready is not None and ready.message:
+        return printable(ready.message)
+    # Once it has a node, that is all the other one says.
+    return printable(scheduled.message) if scheduled is not None and scheduled.status != "True" else ""

@@ -64,4 +64,6 @@ def test_a_state_is_the_phase_and_why(instance, text):
 def test_what_ready_says_comes_before_what_the_scheduler_said():
     scheduled = a_condition("Scheduled", False, "NoHostFits", "0/3 hosts fit")
     assert reason(an_instance_that("Pending", scheduled)) == "0/3 hosts fit"
+    bound = a_condition("Scheduled", True, "Bound", "bound to node node-a")
+    assert reason(an_instance_that("Running", bound, a_condition("Ready", True, "Running", ""))) == ""
     assert reason(an_instance_that("Pending", scheduled, a_condition("Ready", False, "X", "off"))) == "off"
