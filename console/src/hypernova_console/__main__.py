@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import signal
 import sys
-from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry
 
@@ -28,10 +25,10 @@ from hypernova_console.web.power import Power
 from hypernova_console.web.server import WebServer
 from hypernova_kube.certificates import CLIENT_USAGES, SERVER_USAGES, Identity
 from hypernova_kube.client import Client
-from hypernova_kube.errors import NoCredentials
 from hypernova_kube.metrics import Metrics
 from hypernova_kube.process.logs import configure, get_logger
 from hypernova_kube.process.probes import Probes
+from hypernova_kube.process.program import run
 from hypernova_kube.process.settings import parse
 
 log = get_logger(__name__)
@@ -41,23 +38,7 @@ def main() -> int:
     """The command: the console proxy until SIGTERM or SIGINT. Viewers then come again, to another replica."""
     settings = parse(Settings, sys.argv[1:], os.environ)
     configure(settings.log_level, settings.log_format)
-    status = 0
-    try:
-        asyncio.run(_run(settings))
-    except* NoCredentials as group:
-        log.error("no credentials", error=group.exceptions[0])
-        status = 1
-    return status
-
-
-async def _run(settings: Settings) -> None:
-    serving = asyncio.create_task(_serve(settings))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
-    log.info("starting", component="console", version=version("hypernova-operator"))
-    with contextlib.suppress(asyncio.CancelledError):
-        await serving
-    log.info("stopped", component="console")
+    return run(_serve(settings), "console")
 
 
 async def _serve(settings: Settings) -> None:

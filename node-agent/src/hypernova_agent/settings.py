@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from hypernova_api.quantity import Quantity
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -54,3 +56,9 @@ class Settings:
     )
 
     log_format: Literal["logfmt", "json"] = field(default="logfmt", metadata={"doc": "How log lines are written."})
+
+    def __post_init__(self) -> None:
+        try:
+            Quantity(self.reserved_memory)
+        except ValueError as error:
+            raise ValueError(f"--reserved-memory: {error}") from error
