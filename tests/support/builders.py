@@ -54,6 +54,18 @@ def a_key_pair(name: str = "ops", namespace: str = "default", **parts: Any) -> O
     return _object("KeyPair", name, namespace, parts, publicKey=AN_ED25519_KEY)
 
 
+def a_console_session(name: str = "web-1-7ee45bd84cc5", namespace: str = "default", **parts: Any) -> Object:
+    """A ConsoleSession: ann's, of the screen of web-1."""
+    spec = {
+        "instanceName": "web-1",
+        "instanceUID": "7",
+        "type": "VNC",
+        "user": {"username": "ann"},
+        "maxSeconds": 28800,
+    }
+    return _object("ConsoleSession", name, namespace, parts, **spec)
+
+
 def a_hypervisor(name: str = "node-a", **parts: Any) -> Object:
     """A Hypervisor as its agent creates it: with an empty spec."""
     return _object("Hypervisor", name, "", parts)

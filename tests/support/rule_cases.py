@@ -7,6 +7,7 @@ from typing import Any
 
 from hypernova_api.action import InstanceActionSpec
 from hypernova_api.aggregate import HostAggregateSpec
+from hypernova_api.console import ConsoleSessionSpec
 from hypernova_api.flavor import AggregateRequirement, CpuPolicy, FlavorSpec
 from hypernova_api.group import InstanceGroupSpec
 from hypernova_api.hypervisor import Cell, HypervisorSpec, Resources
@@ -21,6 +22,7 @@ from hypernova_api.traits import TraitRequirements
 from hypernova_kube.resources import Object
 from support.builders import (
     a_cell,
+    a_console_session,
     a_flavor,
     a_group,
     a_host_aggregate,
@@ -430,6 +432,10 @@ AT_UPDATE = [
     AtUpdate(
         ImageSpec, "an Image's content cannot change: make a new Image (its url may move)", "spec.source",
         before=an_image(), good={"spec": {"minDisk": "1Gi"}}, bad={"spec": {"format": "raw"}},
+    ),
+    AtUpdate(
+        ConsoleSessionSpec, "a ConsoleSession cannot be edited; delete it to end it", "spec",
+        before=a_console_session(), good=LABEL, bad={"spec": {"readOnly": True}},
     ),
     AtUpdate(
         KeyPairSpec, "a KeyPair cannot be edited: make a new one", "spec",

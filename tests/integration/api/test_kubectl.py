@@ -15,6 +15,7 @@ from hack.devcluster import Cluster
 from hypernova_api.kinds import KINDS
 from support.builders import (
     a_condition,
+    a_console_session,
     a_flavor,
     a_group,
     a_host_aggregate,
@@ -35,6 +36,7 @@ MARKED = {"labels": {LABEL: "yes"}}
 OBJECTS = [
     an_instance(availabilityZone="az1", scheduling={"group": "web"}, locked={"reason": "audit"}, **MARKED),
     an_action("Snapshot", "nightly", snapshot={"imageName": "web-sunday"}, **MARKED),
+    a_console_session(readOnly=True, **MARKED),
     an_image(**MARKED),
     a_key_pair(**MARKED),
     a_flavor(cpu={"policy": "Dedicated"}, numa={"cells": 1}, hugePageSize="2Mi", **MARKED),
@@ -64,6 +66,8 @@ STATUSES: dict[str, dict[str, Any]] = {
         "progress": 40,
         "conditions": [a_condition("Complete", False, reason="Running")],
     },
+    # No startedAt: it is shown as the time that has passed since.
+    "consolesession/web-1-7ee45bd84cc5": {"expiresAt": "2026-11-22T03:30:21Z"},
     "hypervisor/node-a": a_hypervisor_status(),
     "hostaggregate/rack-1": {
         "nodes": ["node-a"],

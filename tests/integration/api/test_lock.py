@@ -159,7 +159,8 @@ def test_a_locked_instance_holds_the_deletion_of_its_namespace_which_says_why(us
     eventually(told, "the namespace to say why it stays")
     users.patch(ADMINISTRATOR, {"spec": {"locked": None}})
     users.patch("", {"metadata": {"finalizers": None}})
-    eventually(lambda: not users.cluster.kubectl("get", "namespace", namespace, "--ignore-not-found"), "it to go", 60)
+    # Kubernetes tries again after twice the time each time, up to a minute.
+    eventually(lambda: not users.cluster.kubectl("get", "namespace", namespace, "--ignore-not-found"), "it to go", 150)
 
 
 @pytest.mark.parametrize(("user", "administers"), [(EDITOR, False), (KEEPER, True), (ADMINISTRATOR, True)])
