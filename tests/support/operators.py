@@ -315,7 +315,7 @@ class Cloud:
         return totals
 
 
-_OURS = {resource.plural for kind, resource in RESOURCES.items() if kind != "Namespace"} | {"events"}
+_OURS = {resource.plural for kind, resource in RESOURCES.items() if kind not in ("Namespace", "Node")} | {"events"}
 
 
 def scheduled(status: Object) -> Object:
