@@ -58,7 +58,10 @@ class Allocation:
         for cell in (*self.cells, *other.cells):
             place = cell.cell, cell.page_size
             cells[place] = cells[place] | cell if place in cells else cell
-        return Allocation(tuple(cells.values()), tuple(sorted({*self.devices, *other.devices})))
+        # In an order of their own: a resize that is called off swaps the two, and takes what it took.
+        return Allocation(
+            tuple(cells[place] for place in sorted(cells)), tuple(sorted({*self.devices, *other.devices}))
+        )
 
 
 NO_ALLOCATION = Allocation()
