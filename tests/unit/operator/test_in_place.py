@@ -136,8 +136,12 @@ def test_for_either_of_two_allocations_all_cpus_and_devices_are_kept_and_of_memo
         (("gpu", "0000:01:00.0"),),
     )
     other = Allocation((AllocatedCell(0, (0, 1), (5, 6), 3 * GI),), (("nic", "0000:02:00.0"),))
-    assert other | one == one | other == Allocation(
-        (AllocatedCell(0, (), (4, 5, 6), 3 * GI), AllocatedCell(1, (2,), (9,), GI, GI)),
-        (("gpu", "0000:01:00.0"), ("nic", "0000:02:00.0")),
+    assert (
+        other | one
+        == one | other
+        == Allocation(
+            (AllocatedCell(0, (), (4, 5, 6), 3 * GI), AllocatedCell(1, (2,), (9,), GI, GI)),
+            (("gpu", "0000:01:00.0"), ("nic", "0000:02:00.0")),
+        )
     )
     assert one | NO_ALLOCATION == NO_ALLOCATION | one == one | one == one
