@@ -53,12 +53,7 @@ class Visit:
 
     def screen(self) -> Picture:
         """The guest's picture, as it stands on the page's canvas before it is scaled."""
-        drawn: dict[str, Any] = self.page.evaluate(_READ_CANVAS)
-        rgba = base64.b64decode(drawn["pixels"])
-        rgb = bytearray(len(rgba) // 4 * 3)
-        for channel in range(3):
-            rgb[channel::3] = rgba[channel::4]
-        return Picture(drawn["width"], drawn["height"], bytes(rgb))
+        return picture_of(self.page.evaluate(_READ_CANVAS))
 
     def terminal(self) -> str:
         """The lines of the serial console that are in sight."""
@@ -81,6 +76,15 @@ _READ_CANVAS = """async () => {
   });
   return { width: canvas.width, height: canvas.height, pixels: url.split(",")[1] };
 }"""
+
+
+def picture_of(drawn: dict[str, Any]) -> Picture:
+    """What a script has read off a canvas: width, height, and pixels as RGBA in base64."""
+    rgba = base64.b64decode(drawn["pixels"])
+    rgb = bytearray(len(rgba) // 4 * 3)
+    for channel in range(3):
+        rgb[channel::3] = rgba[channel::4]
+    return Picture(drawn["width"], drawn["height"], bytes(rgb))
 
 
 @contextlib.contextmanager

@@ -353,4 +353,4 @@ def policies() -> st.SearchStrategy[Policy]:
 
 def examples(number: int, **fields: Any) -> settings:
     """So many, times what the environment variable SOAK says: `SOAK=50 pytest tests/unit/operator`."""
-    return settings(max_examples=number * int(os.environ.get("SOAK", "1")), deadline=None, **fields)
+    return settings(max_examples=number * int(os.environ.get("SOAK", "1")), **fields)

@@ -22,6 +22,7 @@ from playwright.sync_api import Page
 
 from hack.stack import Stack
 from support.bare_guest import Picture
+from support.browsers import picture_of
 from support.waiting import eventually
 
 COMMAND = Path(sys.executable).parent / "kubectl-hypernova"
@@ -198,12 +199,7 @@ def ask(server: str, method: str, path: str, headers: dict[str, str], body: Any 
 
 def picture(page: Page, png: bytes) -> Picture:
     """What a PNG shows, as a browser decodes it. `page` is any, e.g. a blank one: nothing of it is changed."""
-    drawn: dict[str, Any] = page.evaluate(_DECODE, base64.b64encode(png).decode())
-    rgba = base64.b64decode(drawn["pixels"])
-    rgb = bytearray(len(rgba) // 4 * 3)
-    for channel in range(3):
-        rgb[channel::3] = rgba[channel::4]
-    return Picture(drawn["width"], drawn["height"], bytes(rgb))
+    return picture_of(page.evaluate(_DECODE, base64.b64encode(png).decode()))
 
 
 _DECODE = """async (png) => {

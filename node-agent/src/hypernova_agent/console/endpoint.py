@@ -2,7 +2,7 @@
 
 GET /v1/namespaces/NAMESPACE/instances/NAME/{vnc,serial}?uid=UID&user=USER&session=NAMESPACE/NAME
     [&readOnly=true][&exclusive=true][&takeOver=true]      a WebSocket: binary messages, SerialRole as text, CloseCode
-GET /v1/namespaces/NAMESPACE/instances/NAME/screenshot?... the same parameters; image/png
+GET /v1/namespaces/NAMESPACE/instances/NAME/screenshot?uid=UID&user=USER      image/png
 
 What cannot be had is answered before the upgrade, as JSON {"reason": "CamelCase", "message": "sentence"}:
     400 BadRequest        403 NotTheConsoleProxy   404 InstanceNotHere   409 InUse (with "holder"), GuestOff
