@@ -7,6 +7,8 @@ from typing import Self
 
 from aiohttp import web
 
+from hypernova_kube.process.listening import listen
+
 SHUTDOWN_SECONDS = 10.0
 """For consoles to be told that they end."""
 
@@ -42,9 +44,7 @@ class ApiServer:
         )
 
     async def __aenter__(self) -> Self:
-        await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self.port, ssl_context=self._context).start()
-        self.port = self._runner.addresses[0][1]
+        self.port = await listen(self._runner, self._host, self.port, self._context)
         return self
 
     async def __aexit__(self, *exc: object) -> None:

@@ -10,6 +10,7 @@ from typing import Self
 
 from aiohttp import web
 
+from hypernova_kube.process.listening import listen
 from hypernova_kube.process.logs import get_logger
 
 log = get_logger(__name__)
@@ -69,9 +70,7 @@ class WebServer:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*self._certificate)
             self._reloading = asyncio.create_task(_reload(context, self._certificate), name="web certificate")
-        await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self.port, ssl_context=context, backlog=_WAITING).start()
-        self.port = self._runner.addresses[0][1]
+        self.port = await listen(self._runner, self._host, self.port, context, waiting=_WAITING)
         return self
 
     async def __aexit__(self, *exc: object) -> None:

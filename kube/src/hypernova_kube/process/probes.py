@@ -6,6 +6,8 @@ from typing import Self
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from hypernova_kube.process.listening import listen
+
 Reasons = Callable[[], list[str]]
 """Why not, one sentence each; none if all is well."""
 
@@ -39,9 +41,7 @@ class Probes:
         self._runner = web.AppRunner(application, access_log=None)
 
     async def __aenter__(self) -> Self:
-        await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self.port).start()
-        self.port = self._runner.addresses[0][1]
+        self.port = await listen(self._runner, self._host, self.port)
         return self
 
     async def __aexit__(self, *exc: object) -> None:

@@ -28,6 +28,7 @@ from hypernova_agent.console.viewer import converse, hang_up, new_socket
 from hypernova_api.certificates import CONSOLE_NAME
 from hypernova_api.console import ConsoleType
 from hypernova_kube.certificates import peer_names
+from hypernova_kube.process.listening import listen
 
 _LONGEST_LINE = 16384
 """Bytes of a request's first line: a user's name may be long."""
@@ -65,13 +66,7 @@ class Endpoint:
         )
 
     async def __aenter__(self) -> Self:
-        await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, self._host, self.port, ssl_context=self._context).start()
-        except BaseException:
-            await self._runner.cleanup()
-            raise
-        self.port = self._runner.addresses[0][1]
+        self.port = await listen(self._runner, self._host, self.port, self._context)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
