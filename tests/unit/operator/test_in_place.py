@@ -98,6 +98,13 @@ def test_growth_takes_nothing_of_a_reserve_but_what_does_not_grow_may_stay_in_it
     assert in_place(table, OURS, a_want(1)) == NO_ALLOCATION
 
 
+def test_what_grows_on_a_host_out_of_use_takes_nothing_of_a_reserve() -> None:
+    table = a_table(*(a_host(name, vcpus=4, zones=("az1",), disabled="fan") for name in ("a", "b")))
+    table.reserves["AvailabilityZone az1"] = Reserve(1, InZone("az1"))
+    table.claim(OURS, a_claim("a", a_want(3)))
+    assert in_place(table, OURS, a_want(4)) == NO_ALLOCATION
+
+
 def test_cells_cpus_and_devices_are_packed_anew_with_its_own_given_back() -> None:
     host = a_host(
         dedicated=frozenset(range(4)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hypernova_operator.scheduler.filters.base import Filter, everywhere, some
-from hypernova_operator.scheduler.headroom import Headroom, headroom
+from hypernova_operator.scheduler.headroom import Headroom, headroom, usable
 from hypernova_operator.scheduler.request import Request
 from hypernova_operator.scheduler.resources import available, needed
 from hypernova_operator.scheduler.table import HostTable, Mask
@@ -13,7 +13,8 @@ class KeepsReserve(Filter):
     """Its aggregates and zone would still keep so much free that as many hosts may fail as their reserve says.
 
     A claim lowers what is free by what it takes: of what a request takes nothing, it uses up no reserve.
-    Instances whose host has failed may take what was kept for them.
+    Instances whose host has failed may take what was kept for them. What an Instance takes more of a host that is out
+    of use (disabled, its agent silent) is of no reserve: what is free there does not count as kept.
     """
 
     in_place = True
@@ -27,13 +28,14 @@ class KeepsReserve(Filter):
             return mask
         for reserve in hosts.reserves.values():
             if _short(headroom(hosts, reserve), want):
-                mask &= ~hosts.where(reserve.member)
+                mask &= ~(hosts.where(reserve.member) & usable(hosts))
         return mask
 
     def reason(self, hosts: HostTable, want: Request, lost: Mask) -> str:
         broken = []
+        counted = lost & usable(hosts)
         for name, reserve in hosts.reserves.items():
-            if hosts.where(reserve.member)[lost].any() and (short := _short(headroom(hosts, reserve), want)):
+            if hosts.where(reserve.member)[counted].any() and (short := _short(headroom(hosts, reserve), want)):
                 broken.append(f"{name} must keep {short}")
         return f"with no room beyond the failover reserve ({some(broken, between='; ')})"
 
