@@ -158,9 +158,12 @@ def test_a_locked_instance_holds_the_deletion_of_its_namespace_which_says_why(us
 
     eventually(told, "the namespace to say why it stays")
     users.patch(ADMINISTRATOR, {"spec": {"locked": None}})
-    users.patch("", {"metadata": {"finalizers": None}})
     # Kubernetes tries again after twice the time each time, up to a minute.
-    eventually(lambda: not users.cluster.kubectl("get", "namespace", namespace, "--ignore-not-found"), "it to go", 150)
+    deleted_at = "--output=jsonpath={.metadata.deletionTimestamp}"
+    eventually(lambda: users("", "get", "instance", "web-1", deleted_at), "the unlocked Instance to be deleted", 90)
+    # Before its deletion the finalizer would be put back.
+    users.patch("", {"metadata": {"finalizers": None}})
+    eventually(lambda: not users.cluster.kubectl("get", "namespace", namespace, "--ignore-not-found"), "it to go", 90)
 
 
 @pytest.mark.parametrize(("user", "administers"), [(EDITOR, False), (KEEPER, True), (ADMINISTRATOR, True)])
