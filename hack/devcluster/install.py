@@ -19,6 +19,7 @@ from .waiting import wait_until
 REPOSITORY = Path(__file__).parents[2]
 NAMESPACE = "hypernova-system"
 GROUP = "compute.hypernova.dev"
+PLAIN = ("rbac", "policies", "priority")
 SERVED_SECONDS = 60
 
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
@@ -38,6 +39,12 @@ AGGREGATED_DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupD
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
+def plain_templates() -> list[Path]:
+    """The chart's roles, policies and priorities, in which nothing is templated but the namespace: no Helm is needed."""
+    templates = REPOSITORY / "charts/hypernova/templates"
+    return sorted(path for kind in PLAIN for path in templates.glob(f"{kind}-*.yaml"))
+
+
 def install(cluster: Cluster) -> None:
     """Applies `crds/` and the chart's roles and priorities, and returns when kinds are served and policies in force.
 
@@ -50,7 +57,7 @@ def install(cluster: Cluster) -> None:
     admin.ensure("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
     # Server-side, as the definitions are too large for kubectl's last-applied annotation.
     cluster.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={REPOSITORY / 'crds'}")
-    for template in sorted((REPOSITORY / "charts/hypernova/templates").glob("*.yaml")):
+    for template in plain_templates():
         manifest = template.read_text().replace("{{ .Release.Namespace }}", NAMESPACE)
         cluster.kubectl("apply", "--filename=-", input=manifest)
     wait_installed(cluster)
