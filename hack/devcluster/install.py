@@ -40,7 +40,7 @@ DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 def plain_templates() -> list[Path]:
-    """The chart's roles, policies and priorities, in which nothing is templated but the namespace: no Helm is needed."""
+    """The chart's roles, policies and priorities: nothing but the namespace is templated, so they need no Helm."""
     templates = REPOSITORY / "charts/hypernova/templates"
     return sorted(path for kind in PLAIN for path in templates.glob(f"{kind}-*.yaml"))
 
