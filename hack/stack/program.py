@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from hack.lab import Host
 from hypernova_api.certificates import CONSOLE_ACCOUNT
 
 READY_SECONDS = 60.0
+STACKS_SECONDS = 3.0
 LOOPBACK = "127.0.0.1"
 
 
@@ -84,6 +86,19 @@ class Program:
     def last_words(self) -> str:
         """The end of its log, with the file's path."""
         return self._component.last_words()
+
+    def where(self) -> str:
+        """What all its threads and tasks are doing now; empty when it does not run."""
+        before = len(self.log)
+        try:
+            self.signal(signal.SIGUSR1)
+        except ProcessLookupError:
+            return ""
+        deadline = time.monotonic() + STACKS_SECONDS
+        # The tasks come last, and only if the event loop runs.
+        while not (told := self.log[before:]).endswith(" tasks\n") and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return told
 
     def answers(self, path: str) -> bool:
         """Whether a probe, `/healthz` or `/readyz`, succeeds."""

@@ -158,8 +158,7 @@ class Node:
         try:
             return await eventually_async(look, f"{name} to be {phase} {reason} {message!r}", seconds)
         except AssertionError as error:
-            status = (await self.get(name) or {}).get("status")
-            raise AssertionError(f"{error}\nstatus: {status}\n{self.agent.last_words()}") from None
+            raise AssertionError(f"{error}\n{await self._distress(name)}") from None
 
     async def gone(self, name: str, seconds: float = 40) -> None:
         async def look() -> bool:
@@ -168,8 +167,14 @@ class Node:
         try:
             await eventually_async(look, f"{name} to be gone", seconds)
         except AssertionError as error:
-            status = (await self.get(name) or {}).get("status")
-            raise AssertionError(f"{error}\nstatus: {status}\n{self.agent.last_words()}") from None
+            raise AssertionError(f"{error}\n{await self._distress(name)}") from None
+
+    async def _distress(self, name: str) -> str:
+        """All that may tell why something does not happen: an agent that hangs, a program of the host that does."""
+        status = (await self.get(name) or {}).get("status")
+        words = self.agent.last_words()
+        running = self.host.run("ps", "-eo", "pid,ppid,stat,etime,args", check=False).stdout
+        return f"status: {status}\n{words}\n{self.agent.where()}\n{running}"
 
     # What is on the host
 

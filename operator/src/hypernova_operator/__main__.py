@@ -12,7 +12,7 @@ import hypernova_kube.metrics
 from hypernova_kube.client import Client
 from hypernova_kube.credentials import log_in_from
 from hypernova_kube.errors import LeadershipLost, NoCredentials
-from hypernova_kube.process import logs
+from hypernova_kube.process import logs, stacks
 from hypernova_kube.process.probes import Probes
 from hypernova_kube.process.settings import parse
 from hypernova_operator.cache.sweep import StoreRestored
@@ -26,6 +26,7 @@ log = logs.get_logger("hypernova_operator")
 
 async def operate(settings: Settings) -> None:
     """Run an operator until it is told to stop."""
+    stacks.tell_on_signal()
     registry = CollectorRegistry()
     kube_metrics = hypernova_kube.metrics.Metrics(registry)
     async with await Client.connect(settings.kubeconfig, component="operator", metrics=kube_metrics) as client:

@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from importlib.metadata import version
 
 from hypernova_kube.errors import NoCredentials
+from hypernova_kube.process import stacks
 from hypernova_kube.process.logs import get_logger
 
 log = get_logger(__name__)
@@ -32,6 +33,7 @@ async def _until_stopped(work: Coroutine[None, None, None], component: str) -> N
     task = asyncio.create_task(work)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    stacks.tell_on_signal()
     log.info("starting", component=component, version=version("hypernova-operator"))
     with contextlib.suppress(asyncio.CancelledError):
         await task
