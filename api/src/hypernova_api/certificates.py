@@ -20,8 +20,12 @@ BUNDLE_KEY = "ca.crt"
 CONSOLE_NAME = "hypernova-console"
 """Common name and only DNS name of the console proxy's client certificate."""
 
+CONDUCTOR_NAME = "hypernova-operator"
+"""Common name of the certificate that operators show agents as the conductor, and name of their Service."""
+
 AGENT_ACCOUNT = "hypernova-node-agent"
 CONSOLE_ACCOUNT = "hypernova-console"
+OPERATOR_ACCOUNT = "hypernova-operator"
 """ServiceAccounts that may ask, in the namespace of Hypernova."""
 
 LIFETIME_SECONDS = 24 * 3600
@@ -41,3 +45,6 @@ class Signer(StrEnum):
     CONSOLE_SERVING = f"{GROUP}/console-serving"
     """The console proxy towards the API server: usages `digital signature`, `server auth`; DNS names of its Service,
     `hypernova-console.NAMESPACE.svc`."""
+    CONDUCTOR_SERVING = f"{GROUP}/conductor-serving"
+    """An operator towards agents, as the conductor: usages `digital signature`, `server auth`; DNS name of its Service,
+    `hypernova-operator.NAMESPACE.svc`."""

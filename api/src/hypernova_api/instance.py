@@ -289,6 +289,16 @@ class Address(Model):
     """Hardware address of the guest's network card, e.g. `52:54:00:12:34:56`."""
 
 
+class UserDataSource(Model):
+    """The InstanceAction whose rebuild named the Secret that the guest's user data is in."""
+
+    action: Name
+    """Its name."""
+
+    uid: str
+    """Its UID."""
+
+
 class GuestCell(Model):
     """One NUMA cell of the guest: what it got of a cell of the host."""
 
@@ -415,7 +425,10 @@ class InstanceStatus(Model):
     """The key pairs as they were at binding: what the guest was given."""
 
     user_data: str | None = None
-    """What the last rebuild gave the guest, if it gave any."""
+    """What the last rebuild gave the guest, if it gave any inline."""
+
+    user_data_from: UserDataSource | None = None
+    """The rebuild that last gave the guest user data, if that is in a Secret. Nothing of a Secret stands here."""
 
     addresses: list[Address] = Field(default_factory=list)
     """The guest's addresses, one for each of its network cards, in order."""

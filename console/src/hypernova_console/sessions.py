@@ -35,12 +35,12 @@ from hypernova_console.session import (
 )
 from hypernova_console.sights import Sight, Sights
 from hypernova_console.store import SessionStore, too_many, unavailable
-from hypernova_console.throttle import Throttle
 from hypernova_console.tickets import Ticket, digest_of, matches, new_secret
 from hypernova_kube.client import Client
 from hypernova_kube.errors import KubeError, in_words
 from hypernova_kube.process.logs import get_logger
 from hypernova_kube.resources import Key, Object
+from hypernova_kube.throttle import Throttle
 
 __all__ = ["Ending", "Session", "Sessions", "Sight"]
 

@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from hypernova_api.console import ConsoleSession
 from hypernova_console.errors import Refused
 from hypernova_console.session import SESSIONS, Session, text_of
-from hypernova_console.throttle import TokenBucket
 from hypernova_kube.client import Client
 from hypernova_kube.errors import ApiError, Conflict, KubeError, NotFound, in_words
 from hypernova_kube.reflector import Change, Reflector
 from hypernova_kube.resources import Key, Object
+from hypernova_kube.throttle import TokenBucket
 
 LOOKUPS = 20.0, 100.0
 """Sessions asked for of which no watch has told, in all: a second, and at once. Guesses cost the API server no more."""

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
-from hypernova_api.certificates import AGENT_ACCOUNT, CONSOLE_NAME, LIFETIME_SECONDS, Signer
+from hypernova_api.certificates import AGENT_ACCOUNT, CONDUCTOR_NAME, CONSOLE_NAME, LIFETIME_SECONDS, Signer
 from hypernova_kube.certificates import CLIENT_USAGES, SERVER_USAGES
 from hypernova_operator.controllers.signing import rules
 from hypernova_operator.controllers.signing.authority import Contents
@@ -23,6 +23,8 @@ NAMESPACE = "hypernova-system"
 AGENT = f"system:serviceaccount:{NAMESPACE}:hypernova-node-agent"
 CONSOLE = f"system:serviceaccount:{NAMESPACE}:hypernova-console"
 SERVICE = f"hypernova-console.{NAMESPACE}.svc"
+OPERATOR = f"system:serviceaccount:{NAMESPACE}:hypernova-operator"
+CONDUCTOR = f"hypernova-operator.{NAMESPACE}.svc"
 
 OWN = frozenset({ip_address("192.0.2.7"), ip_address("2001:db8::7")})
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -53,6 +55,13 @@ def a_consoles_server(request: bytes | None = None, **other: Any) -> dict[str, A
     """What the console proxy asks to be known to the API server."""
     request = request or a_request(dns(SERVICE), common_name=CONSOLE_NAME, key=KEY)
     given = {"username": CONSOLE, "signer": Signer.CONSOLE_SERVING, "usages": SERVER_USAGES}
+    return a_signing_request(request, **given | other)
+
+
+def a_conductors(request: bytes | None = None, **other: Any) -> dict[str, Any]:
+    """What an operator asks to be known to agents."""
+    request = request or a_request(dns(CONDUCTOR), common_name=CONDUCTOR_NAME, key=KEY)
+    given = {"username": OPERATOR, "signer": Signer.CONDUCTOR_SERVING, "usages": SERVER_USAGES}
     return a_signing_request(request, **given | other)
 
 
@@ -87,6 +96,7 @@ ALLOWED = {
     "a longer life is cut": (an_agents(seconds=10 * DAY), (AGENT_ACCOUNT, ("node-a",), ("192.0.2.7",), SERVER, DAY)),
     "the console as a client": (a_consoles(), (CONSOLE_NAME, (CONSOLE_NAME,), (), CLIENT, DAY)),
     "the console as a server": (a_consoles_server(), (CONSOLE_NAME, (SERVICE,), (), SERVER, DAY)),
+    "the operator as the conductor": (a_conductors(), (CONDUCTOR_NAME, (CONDUCTOR,), (), SERVER, DAY)),
 }
 
 
@@ -148,6 +158,22 @@ REFUSED = {
     "another account": (an_agents(username="system:serviceaccount:default:hypernova-node-agent"), "WrongUser"),
     "a user": (an_agents(username="jane"), "WrongUser"),
     "an administrator": (an_agents(username="kubernetes-admin"), "WrongUser"),
+    "an agent, as the conductor": (a_conductors(username=AGENT, node_name=["node-a"]), "WrongUser"),
+    "the console, as the conductor": (a_conductors(username=CONSOLE), "WrongUser"),
+    "the operator of another namespace": (
+        a_conductors(username="system:serviceaccount:default:hypernova-operator"),
+        "WrongUser",
+    ),
+    "the operator, as the console": (a_consoles_server(username=OPERATOR), "WrongUser"),
+    "the conductor under the console's name": (
+        a_conductors(a_request(dns(SERVICE), common_name=CONDUCTOR_NAME)),
+        "WrongName",
+    ),
+    "the conductor as a client": (a_conductors(usages=CLIENT_USAGES), "WrongUsages"),
+    "the conductor at an address": (
+        a_conductors(a_request([*dns(CONDUCTOR), *ip("192.0.2.7")], common_name=CONDUCTOR_NAME)),
+        "WrongAddress",
+    ),
     "nobody": (an_agents(username=""), "WrongUser"),
     "an agent that asks for the console's": (a_consoles(username=AGENT, node_name=["node-a"]), "WrongUser"),
     "an agent that asks for the console's server": (a_consoles_server(username=AGENT), "WrongUser"),

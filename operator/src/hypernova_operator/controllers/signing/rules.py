@@ -17,11 +17,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from hypernova_api.certificates import (
     AGENT_ACCOUNT,
+    CONDUCTOR_NAME,
     CONSOLE_ACCOUNT,
     CONSOLE_NAME,
     LIFETIME_SECONDS,
+    OPERATOR_ACCOUNT,
     Signer,
 )
+from hypernova_api.conductor import server_name
 from hypernova_kube.certificates import CLIENT_USAGES, SERVER_USAGES
 from hypernova_kube.errors import in_words
 from hypernova_kube.resources import Object
@@ -84,6 +87,7 @@ _TERMS: Mapping[str, _Terms] = {
     Signer.AGENT_SERVING: _Terms(AGENT_ACCOUNT, AGENT_ACCOUNT, SERVER_USAGES, ExtendedKeyUsageOID.SERVER_AUTH),
     Signer.CONSOLE_CLIENT: _Terms(CONSOLE_ACCOUNT, CONSOLE_NAME, CLIENT_USAGES, ExtendedKeyUsageOID.CLIENT_AUTH),
     Signer.CONSOLE_SERVING: _Terms(CONSOLE_ACCOUNT, CONSOLE_NAME, SERVER_USAGES, ExtendedKeyUsageOID.SERVER_AUTH),
+    Signer.CONDUCTOR_SERVING: _Terms(OPERATOR_ACCOUNT, CONDUCTOR_NAME, SERVER_USAGES, ExtendedKeyUsageOID.SERVER_AUTH),
 }
 
 
@@ -173,6 +177,8 @@ def _dns_name(obj: Object, namespace: str) -> str:
             return CONSOLE_NAME
         case Signer.CONSOLE_SERVING:
             return f"{CONSOLE_NAME}.{namespace}.svc"
+        case Signer.CONDUCTOR_SERVING:
+            return server_name(namespace)
 
 
 def _read(encoded: str) -> _Wanted:

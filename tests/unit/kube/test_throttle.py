@@ -1,4 +1,4 @@
-from hypernova_console.throttle import MOST_KEYS, Throttle, TokenBucket
+from hypernova_kube.throttle import MOST_KEYS, Throttle, TokenBucket
 
 
 def test_a_burst_passes_and_then_one_at_a_time():
