@@ -1,0 +1,52 @@
+"""A directory applied again changes nothing, and no comparison finds a difference, whatever has been written since."""
+
+from __future__ import annotations
+
+import pytest
+
+from hypernova_api.meta import FINALIZER
+from support.gitops import Town
+from support.waiting import eventually_async
+
+HOW = {
+    "Argo CD's server-side apply": ("--server-side", "--field-manager=argocd-controller"),
+    "Flux's server-side apply": ("--server-side", "--field-manager=kustomize-controller"),
+    "client-side apply": (),
+}
+
+
+@pytest.mark.parametrize("how", HOW.values(), ids=HOW)
+@pytest.mark.parametrize("overlay", ["staging", "production"])
+async def test_what_is_applied_again_is_as_it_was(town: Town, overlay: str, how: tuple[str, ...]) -> None:
+    parts = [f"{overlay}/cluster", f"{overlay}/project"]
+    objects = [obj for part in parts for obj in await town.objects(part)]
+    await town.apply(parts, *how)
+    await town.settled(objects)
+
+    async def unchanged() -> bool:
+        """Also by somebody else meanwhile, who tells in a status what goes on: then it is tried again."""
+        before = await town.revisions(objects)
+        await town.apply(parts, *how)
+        return bool(await town.revisions(objects) == before)
+
+    await eventually_async(unchanged, "a second apply to change nothing", 30)
+    for part in parts:
+        assert await town.kubectl("diff", *how, f"--kustomize={town.folder(part)}") == ""
+    # There was something to find: both are put on by admission, and all of this has been defaulted or told.
+    web = await town.stored({"kind": "Instance", "metadata": {"name": "web-1", "namespace": "shop"}})
+    assert web["metadata"]["finalizers"] == [FINALIZER]
+    assert "compute.hypernova.dev/created-by" in web["metadata"]["annotations"]
+    assert web["status"]["phase"] == "Running"
+    assert web["spec"]["restartPolicy"] == "Always"
+
+
+async def test_a_comparison_finds_what_somebody_has_changed_by_hand(town: Town) -> None:
+    part, how = "staging/project", HOW["Argo CD's server-side apply"]
+    await town.apply([part], *how)
+    patch = '{"spec": {"powerState": "Running"}}'
+    await town.kubectl("patch", "instance", "web-2", "--namespace=shop", "--type=merge", f"--patch={patch}")
+    with pytest.raises(Exception, match="diff"):
+        await town.kubectl("diff", *how, "--force-conflicts", f"--kustomize={town.folder(part)}")
+    await town.apply([part], *how, "--force-conflicts")
+    web = await town.stored({"kind": "Instance", "metadata": {"name": "web-2", "namespace": "shop"}})
+    assert web["spec"]["powerState"] == "Stopped"
