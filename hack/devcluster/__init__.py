@@ -11,5 +11,6 @@ from .build import build
 from .cluster import Cluster
 from .errors import ClusterError
 from .install import install, wait_installed
+from .network import Network
 
-__all__ = ["Cluster", "ClusterError", "build", "install", "wait_installed"]
+__all__ = ["Cluster", "ClusterError", "Network", "build", "install", "wait_installed"]

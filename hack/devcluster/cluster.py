@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
 import logging
 import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -17,18 +19,21 @@ from typing import Self
 from . import pki
 from .admin import Admin
 from .build import build
-from .components import API_SERVER, COMMAND_LINES, CONTROLLERS, ENVIRONMENT, ETCD, api_url
+from .components import API_SERVER, CONTROLLERS, ENVIRONMENT, ETCD, PODS, api_url, command_lines
 from .errors import ClusterError
 from .guard import guarded
 from .layout import Layout, Ports
 from .locking import locked
+from .network import Network
 from .ports import reserved
 from .process import Component, end, running
 from .serviceaccount import issue_token
 
 log = logging.getLogger("devcluster")
 
-READY_SECONDS = {ETCD: 60.0, API_SERVER: 120.0, CONTROLLERS: 60.0}
+RELAY = "relay"
+RELAY_PROGRAM = Path(__file__).with_name("relay.py")
+READY_SECONDS = {RELAY: 60.0, ETCD: 60.0, API_SERVER: 120.0, CONTROLLERS: 60.0, PODS: 60.0}
 LOCK_SECONDS = 300.0
 
 
@@ -39,7 +44,14 @@ class Cluster:
     context manager it is up inside the block, and deleted with its data at the end, even when this program is killed.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, network: Network | None = None) -> None:
+        """A cluster that is started by `up`.
+
+        Args:
+            folder: where everything of it is.
+            network: the nodes' one, in which the components run. None: on loopback alone, for Nodes without kubelets.
+        """
+        self._network = network
         self._layout = Layout(folder.absolute())
         self._block = ExitStack()
 
@@ -125,25 +137,32 @@ class Cluster:
     @property
     def components(self) -> Mapping[str, Component]:
         """By name, in the order of their start: `cluster.components["etcd"].stop(kill=True)`."""
-        ports, binary, admin = self._ports, build(), self.admin
-        ready = {
-            ETCD: lambda: _listens(ports.etcd),
+        ports, admin, network = self._ports, self.admin, self._network
+        ready: dict[str, Callable[[], bool]] = {
+            RELAY: lambda: _listens(ports.api) and _listens(ports.etcd),
+            ETCD: lambda: _healthy(ports.etcd),
             API_SERVER: admin.ready,
             # Made by a controller: there only once the controllers work.
             CONTROLLERS: lambda: admin.exists("/api/v1/namespaces/default/serviceaccounts/default"),
+            PODS: lambda: True,  # listens nowhere; Pods wait for it anyway
         }
+        lines = {name: [str(build()), *line] for name, line in command_lines(self._layout, ports, network).items()}
+        if network:
+            listened = (str(port) for port in (ports.api, ports.etcd))
+            relay = [sys.executable, "-I", str(RELAY_PROGRAM), str(network.namespace), *listened]
+            lines = {RELAY: relay} | {name: network.enter(*line) for name, line in lines.items()}
         return {
             name: Component(
                 name=name,
                 folder=self.folder,
-                binary=binary,
-                arguments=command_line(self._layout, ports),
+                binary=Path(line[0]),
+                arguments=line,
                 log=self._layout.log(name),
                 ready=ready[name],
                 ready_seconds=READY_SECONDS[name],
                 environment=ENVIRONMENT,
             )
-            for name, command_line in COMMAND_LINES.items()
+            for name, line in lines.items()
         }
 
     @property
@@ -214,6 +233,27 @@ class Cluster:
         pki.write_private(path, pki.kubeconfig(self._layout.pki, name, {"token": token}, self.url))
         return path
 
+    def certificate(self, certificate: pki.Certificate) -> tuple[Path, Path]:
+        """One more certificate of the cluster's authority, and its key; made when missing."""
+        paths = (self._layout.pki / f"{certificate.name}.crt", self._layout.pki / f"{certificate.name}.key")
+        if not all(path.exists() for path in paths):
+            pki.sign(self._layout.pki, certificate)
+        return paths
+
+    def node_kubeconfig(self, user: pki.Certificate) -> Path:
+        """A kubeconfig for one that runs on a node, and reaches the API server by the nodes' network.
+
+        Raises:
+            ClusterError: this cluster stands in none.
+        """
+        if self._network is None:
+            raise ClusterError(f"the devcluster in {self.folder} is on loopback, where no node reaches it")
+        self.certificate(user)
+        path = self._layout.kubeconfig(user.name)
+        url = f"https://{self._network.address}:{self._ports.api}"
+        pki.write_private(path, pki.client_kubeconfig(self._layout.pki, user, url))
+        return path
+
     @property
     def _ports(self) -> Ports:
         ports = self._layout.read_ports()
@@ -228,7 +268,7 @@ class Cluster:
         for folder in (layout.pki, layout.etcd, layout.logs, layout.kubeconfigs, layout.kubectl_cache):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(mode=0o700)
-        pki.make(layout.pki)
+        pki.make(layout.pki, self._network.address if self._network else None)
         for user in pki.USERS:
             text = pki.client_kubeconfig(layout.pki, user, api_url(ports))
             pki.write_private(layout.kubeconfig(user.name), text)
@@ -252,3 +292,15 @@ def _listens(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _healthy(etcd_port: int) -> bool:
+    """Whether etcd says so itself: a relay in front of it listens before it does."""
+    connection = http.client.HTTPConnection("127.0.0.1", etcd_port, timeout=1)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

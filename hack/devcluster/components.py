@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 from .layout import Layout, Ports
-from .pki import CONTROLLER_MANAGER, SERVICE_RANGE
+from .network import Network
+from .pki import API_KUBELET, CONTROLLER_MANAGER, SCHEDULER, SERVICE_RANGE
 
 ETCD = "etcd"
 API_SERVER = "kube-apiserver"
 CONTROLLERS = "kube-controller-manager"
+PODS = "kube-scheduler"
 
 
 ENVIRONMENT = {"GOGC": "400", "GOMEMLIMIT": "6GiB"}
@@ -75,7 +75,7 @@ def kube_apiserver(layout: Layout, ports: Ports) -> list[str]:
     ]
 
 
-def kube_controller_manager(layout: Layout, ports: Ports) -> list[str]:
+def kube_controller_manager(layout: Layout) -> list[str]:
     """The controllers: garbage collection, namespaces, service accounts, certificate signing, ..."""
     pki, kubeconfig = layout.pki, layout.kubeconfig(CONTROLLER_MANAGER.name)
     return [
@@ -91,14 +91,60 @@ def kube_controller_manager(layout: Layout, ports: Ports) -> list[str]:
         # The default of 20 a second makes a start of 0.6 s one of 4.
         "--kube-api-qps=1000",
         "--kube-api-burst=1000",
-        # Nodes have no kubelet here; this controller would taint them all as unreachable after 50 s.
-        "--controllers=*,-node-lifecycle-controller",
     ]
 
 
-COMMAND_LINES: Mapping[str, Callable[[Layout, Ports], list[str]]] = {
-    ETCD: etcd,
-    API_SERVER: kube_apiserver,
-    CONTROLLERS: kube_controller_manager,
-}
-"""In the order they are started."""
+def kube_scheduler(layout: Layout) -> list[str]:
+    """The scheduler of Pods."""
+    return [
+        "kube-scheduler",
+        f"--kubeconfig={layout.kubeconfig(SCHEDULER.name)}",
+        "--leader-elect=false",
+        "--secure-port=0",  # no port, nobody asks
+    ]
+
+
+WITHOUT_KUBELETS = [
+    # This controller would taint all nodes as unreachable after 50 s.
+    "--controllers=*,-node-lifecycle-controller",
+]
+"""For the controllers."""
+
+FOR_KUBELETS = [
+    # A node counts as lost after 15 s of silence rather than 50: long for a kubelet that reports every 2 s.
+    "--node-monitor-grace-period=15s",
+    "--node-monitor-period=1s",
+]
+"""For the controllers."""
+
+
+def for_nodes(layout: Layout, network: Network) -> list[str]:
+    """For the API server: be reachable for nodes and Pods, and reach them."""
+    pki = layout.pki
+    return [
+        "--bind-address=0.0.0.0",
+        f"--advertise-address={network.address}",
+        # Aggregated API servers and webhooks are Pods: dialled directly, as no kube-proxy is here.
+        "--enable-aggregator-routing=true",
+        f"--kubelet-client-certificate={pki}/{API_KUBELET.name}.crt",
+        f"--kubelet-client-key={pki}/{API_KUBELET.name}.key",
+        f"--kubelet-certificate-authority={pki}/ca.crt",
+        "--kubelet-preferred-address-types=InternalIP",
+        # Else a Pod's token, said to last an hour, lasts a year, and who never reads the next one is not found out.
+        "--service-account-extend-token-expiration=false",
+    ]
+
+
+def command_lines(layout: Layout, ports: Ports, network: Network | None) -> dict[str, list[str]]:
+    """Argv of each component, in the order they are started; with a scheduler where a network has nodes for Pods."""
+    lines = {
+        ETCD: etcd(layout, ports),
+        API_SERVER: kube_apiserver(layout, ports),
+        CONTROLLERS: kube_controller_manager(layout),
+    }
+    if network is None:
+        lines[CONTROLLERS] += WITHOUT_KUBELETS
+        return lines
+    lines[API_SERVER] += for_nodes(layout, network)  # of a flag given twice the last counts
+    lines[CONTROLLERS] += FOR_KUBELETS
+    return lines | {PODS: kube_scheduler(layout)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .errors import ClusterError
@@ -26,30 +26,48 @@ class Certificate:
     subject: str
     """Kubernetes reads CN as the user and O as the group."""
 
-    extensions: tuple[str, ...] = ("extendedKeyUsage=clientAuth",)
+    addresses: tuple[str, ...] = ()
+    """Of a server; empty for a client."""
+
+    names: tuple[str, ...] = ()
+    """DNS names of a server."""
+
     authority: str = "ca"
+
+    @property
+    def extensions(self) -> list[str]:
+        """As openssl writes them."""
+        if not self.addresses:
+            return ["extendedKeyUsage=clientAuth"]
+        alternatives = [f"IP:{address}" for address in self.addresses] + [f"DNS:{name}" for name in self.names]
+        return ["extendedKeyUsage=serverAuth", f"subjectAltName={','.join(alternatives)}"]
 
 
 ADMIN = Certificate("admin", "/O=system:masters/CN=admin")
 CONTROLLER_MANAGER = Certificate("kube-controller-manager", "/CN=system:kube-controller-manager")
+SCHEDULER = Certificate("kube-scheduler", "/CN=system:kube-scheduler")
 API_SERVER = Certificate(
     "kube-apiserver",
     "/CN=kube-apiserver",
-    (
-        "extendedKeyUsage=serverAuth",
-        f"subjectAltName=IP:127.0.0.1,IP:{KUBERNETES_SERVICE},DNS:localhost,DNS:kubernetes.default.svc",
-    ),
+    addresses=("127.0.0.1", KUBERNETES_SERVICE),
+    names=("localhost", "kubernetes.default.svc"),
 )
+# What the API server shows kubelets, for logs and exec.
+API_KUBELET = Certificate("kube-apiserver-kubelet", "/O=system:masters/CN=kube-apiserver-kubelet-client")
 # What the API server shows aggregated API servers. An authority of its own, so that no other client certificate of
 # the cluster can pass for it and name any user it likes.
 FRONT_PROXY = Certificate("front-proxy", "/CN=front-proxy", authority="front-proxy-ca")
 
-USERS = (ADMIN, CONTROLLER_MANAGER)
+USERS = (ADMIN, CONTROLLER_MANAGER, SCHEDULER)
 """Those who get a kubeconfig."""
 
 
-def make(folder: Path) -> None:
+def make(folder: Path, address: str | None) -> None:
     """All keys and certificates of a new cluster, into the existing `folder`.
+
+    Args:
+        folder: where to.
+        address: of the API server, beside loopback.
 
     Raises:
         ClusterError: openssl is missing or refused.
@@ -57,8 +75,9 @@ def make(folder: Path) -> None:
     for authority in ("ca", "front-proxy-ca"):
         files = ("-keyout", f"{authority}.key", "-out", f"{authority}.crt")
         _openssl(folder, "req", "-x509", *NEW_KEY, *files, "-subj", f"/CN={authority}", "-days", LIFETIME_DAYS)
-    for certificate in (*USERS, API_SERVER, FRONT_PROXY):
-        _sign(folder, certificate)
+    api_server = replace(API_SERVER, addresses=API_SERVER.addresses + ((address,) if address else ()))
+    for certificate in (*USERS, api_server, API_KUBELET, FRONT_PROXY):
+        sign(folder, certificate)
     _openssl(folder, "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "service-account.key")
     _openssl(folder, "ec", "-in", "service-account.key", "-pubout", "-out", "service-account.pub")
 
@@ -94,7 +113,12 @@ def write_private(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def _sign(folder: Path, certificate: Certificate) -> None:
+def sign(folder: Path, certificate: Certificate) -> None:
+    """One more key and its certificate.
+
+    Raises:
+        ClusterError: openssl is missing or refused.
+    """
     name, authority = certificate.name, certificate.authority
     extensions = [argument for extension in certificate.extensions for argument in ("-addext", extension)]
     _openssl(

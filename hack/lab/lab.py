@@ -9,6 +9,7 @@ from typing import Self
 
 from hack.lab.errors import LabError
 from hack.lab.host import Host
+from hack.lab.namespaces import Namespaces
 from hack.lab.underlay import Underlay
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -67,6 +68,11 @@ class Lab:
             (host.folder / "lab" / "number").write_text(f"{number}\n")
             self._underlay.name_hosts(names | {number: name})
             return host
+
+    def switch(self) -> Namespaces:
+        """What joins the hosts, made if it is not there: all of them reach its network at `Underlay.OWN_ADDRESS`."""
+        with self._underlay.locked():
+            return self._underlay.switch()
 
     def up(self, *names: str) -> list[Host]:
         """Power on the named hosts (all, if none is named) and start their libvirtd. What is up stays as it is."""

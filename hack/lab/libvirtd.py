@@ -26,11 +26,17 @@ _CAPABILITIES = "qemu/capabilities"
 """What libvirtd found out about QEMU, under /var/cache/libvirt. It costs 1 s to find out, and libvirtd itself
 drops what does not fit the installed QEMU, kernel and libvirt."""
 
-# Polkit is not there, and who reaches the socket is root anyway.
+SOCKET_GROUP = 64042
+"""Who but root may use the socket, as distributions' group `libvirt`: a gid, and of no group of the machine."""
+
+# Polkit is not there: who may open the socket may use it.
 _LIBVIRTD_CONF = """\
 host_uuid = "{uuid}"
 auth_unix_ro = "none"
 auth_unix_rw = "none"
+unix_sock_group = "+{group}"
+unix_sock_rw_perms = "0770"
+unix_sock_ro_perms = "0770"
 """
 
 # stdio_handler is libvirt's default. The others leave to the host's namespaces what they do for us already; without
@@ -61,7 +67,7 @@ def configure(etc: Path, identity: str) -> None:
             hosts that look the same.
     """
     host_uuid = uuid.uuid5(uuid.NAMESPACE_OID, identity)
-    (etc / "libvirtd.conf").write_text(_LIBVIRTD_CONF.format(uuid=host_uuid))
+    (etc / "libvirtd.conf").write_text(_LIBVIRTD_CONF.format(uuid=host_uuid, group=SOCKET_GROUP))
     (etc / "qemu.conf").write_text(_QEMU_CONF)
     (etc / "virtlogd.conf").write_text(_VIRTLOGD_CONF)
 

@@ -21,6 +21,8 @@ class Underlay:
     """
 
     HOSTS = 250
+    OWN_ADDRESS = "10.99.0.254"
+    """The switch's own, for what is everywhere reachable because it runs in the switch's network namespace."""
 
     def __init__(self, folder: Path):
         self._folder = folder
@@ -51,7 +53,7 @@ class Underlay:
     def plug(self, number: int, host: Namespaces) -> None:
         """Give a host its cable: `eth0` inside, connected. The underlay is made if it is not there. Needs the lock."""
         port = _port(number)
-        switch = self._namespaces() or self._create()
+        switch = self.switch()
         # An old cable goes with the host's old namespace, but not at once.
         switch.run("ip", "link", "delete", port, timeout=_TIMEOUT_S, check=False)
         _ip(
@@ -60,6 +62,10 @@ class Underlay:
             f"link set {port} master br0 up",
         )
         _ip(host, f"address add {self.address(number)}/24 dev eth0", "link set eth0 up")
+
+    def switch(self) -> Namespaces:
+        """The switch's namespaces; made if it is not there. Needs the lock."""
+        return self._namespaces() or self._create()
 
     def set_link(self, number: int, *, up: bool) -> None:
         """Connect or disconnect a host's cable."""
@@ -89,7 +95,8 @@ class Underlay:
 
     def _create(self) -> Namespaces:
         switch = Namespaces.create(f"lab-underlay:{self._folder.parent}", self._folder / "init", self.ties)
-        _ip(switch, "link add br0 type bridge", "link set br0 up")
+        own = f"address add {self.OWN_ADDRESS}/24 dev br0"
+        _ip(switch, "link set lo up", "link add br0 type bridge", own, "link set br0 up")
         return switch
 
 

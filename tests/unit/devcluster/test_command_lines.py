@@ -6,16 +6,19 @@ from pathlib import Path
 import pytest
 
 from hack.devcluster.build import Recipe
-from hack.devcluster.components import COMMAND_LINES
+from hack.devcluster.components import command_lines
 from hack.devcluster.layout import Layout, Ports
+from hack.devcluster.network import Network
 
 LAYOUT = Layout(Path("/clusters/mine"))
 PORTS = Ports(api=20001, etcd=20002, etcd_peer=20003)
+NETWORK = Network(Path("/proc/4711/ns/net"), "10.99.0.254")
+LOOPBACK = command_lines(LAYOUT, PORTS, None)
 
 
-@pytest.mark.parametrize("name", COMMAND_LINES)
+@pytest.mark.parametrize("name", LOOPBACK)
 def test_a_component_keeps_to_its_clusters_folder_ports_and_loopback(name: str) -> None:
-    program, *flags = COMMAND_LINES[name](LAYOUT, PORTS)
+    program, *flags = LOOPBACK[name]
     assert program == name
     line = " ".join(flags)
     assert all(path.startswith("/clusters/mine/") for path in re.findall(r"(?<==)/\S+", line))
@@ -24,7 +27,18 @@ def test_a_component_keeps_to_its_clusters_folder_ports_and_loopback(name: str) 
 
 
 def test_components_start_with_what_the_others_need() -> None:
-    assert list(COMMAND_LINES) == ["etcd", "kube-apiserver", "kube-controller-manager"]
+    assert list(LOOPBACK) == ["etcd", "kube-apiserver", "kube-controller-manager"]
+
+
+def test_in_a_network_of_nodes_pods_are_scheduled_and_lost_nodes_noticed() -> None:
+    lines = command_lines(LAYOUT, PORTS, NETWORK)
+    assert list(lines) == ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"]
+    assert lines["kube-apiserver"].index("--bind-address=0.0.0.0") > lines["kube-apiserver"].index(
+        "--bind-address=127.0.0.1"
+    )
+    assert "--advertise-address=10.99.0.254" in lines["kube-apiserver"]
+    assert any("-node-lifecycle-controller" in flag for flag in LOOPBACK["kube-controller-manager"])
+    assert not any("-node-lifecycle-controller" in flag for flag in lines["kube-controller-manager"])
 
 
 def test_ports_are_kept(tmp_path: Path) -> None:
