@@ -32,6 +32,7 @@ from support.guests import GIB, NODE, a_bound_image, a_bound_instance
 from support.machine import Machine, MemoryDomain, MemoryVolume
 from support.memory_host import MemoryHost
 from support.reconciling import PROFILE, Recorder, SteadyBackoff
+from support.secrets import Secrets
 
 EPOCH = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 INSTANCE = Key("shop", "web-1")
@@ -78,6 +79,7 @@ class World:
         """A guest that is bound, and not built."""
         self.api = Api()
         self.machine = Machine(has_agent=True, obedient=True)
+        self.secrets = Secrets()
         self.uid: str = self.api.put(INSTANCES, a_bound_instance(**spec))["metadata"]["uid"]
         for image in (a_bound_image(), CACHED):
             self.machine.volumes[names.image(image.sha256)] = MemoryVolume(b"image")
@@ -172,6 +174,7 @@ class Agent:
             self.metrics,
             wake=self.wake,
             forget=lambda key, uid: self.reconciler.forget(key, uid),
+            fetch_user_data=world.secrets.fetch,
             retries=SteadyBackoff(base=1.0, cap=60.0),
             clock=loop.time,
             wall_clock=lambda: EPOCH + timedelta(seconds=loop.time()),
@@ -186,6 +189,7 @@ class Agent:
             node=NODE,
             wake=self.wake,
             actions=self.actions,
+            fetch_user_data=world.secrets.fetch,
             retries=SteadyBackoff(base=2.0, cap=300.0),
             clock=loop.time,
             wall_clock=lambda: EPOCH + timedelta(seconds=loop.time()),

@@ -27,6 +27,7 @@ from hypernova_kube.resources import Key, Object, Resource, key_of
 from support.fake_api import FakeApi, Trouble
 from support.guests import GIB, NODE, a_bound_image
 from support.memory_host import MemoryHost, MemoryVolume
+from support.secrets import Secrets
 
 EPOCH = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 PROFILE = HostProfile("kvm", "x86_64", disk=100 * GIB, cpus=16, memory=64 * GIB)
@@ -124,6 +125,7 @@ class Rig:
         self.api._told = self._told
         self.events = Recorder()
         self.actions = Asking()
+        self.secrets = Secrets()
         self.metrics = AgentMetrics()
         self.trouble: Trouble | None = None
         """What befalls every request from now on."""
@@ -228,6 +230,7 @@ async def a_rig(
             node=NODE,
             wake=lambda key: rig.queue.add(key),
             actions=rig.actions,
+            fetch_user_data=rig.secrets.fetch,
             backoffs=Backoffs(SteadyBackoff(base=1.0, cap=300.0), SteadyBackoff(base=2.0, cap=30.0)),
             retries=SteadyBackoff(base=2.0, cap=300.0),
             clock=loop.time,

@@ -20,13 +20,12 @@ from hypernova_api.network import DEFAULT_NETWORK
 LABEL = "config-2"
 
 
-def config_drive(owner: Owner, guest: Guest) -> bytes:
+def config_drive(owner: Owner, guest: Guest, user_data: bytes) -> bytes:
     """The drive's bytes: ISO 9660 with Joliet and Rock Ridge. The same Instance always gives the same bytes."""
-    return iso9660.image(LABEL, _files(owner, guest))
+    return iso9660.image(LABEL, _files(owner, guest, user_data))
 
 
-def _files(owner: Owner, guest: Guest) -> dict[str, bytes]:
-    user_data = guest.user_data.encode()
+def _files(owner: Owner, guest: Guest, user_data: bytes) -> dict[str, bytes]:
     openstack = {
         "meta_data.json": _json(_meta_data(owner, guest)),
         "network_data.json": _json(_network_data(guest)),

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from hypernova_agent import names
 from hypernova_agent.allocation import NO_ALLOCATION, Allocation, allocation_of
 from hypernova_agent.ask import NOTHING, Ask
-from hypernova_agent.errors import BindingIncomplete, InstanceFault, UserDataUnavailable
+from hypernova_agent.errors import BindingIncomplete, InstanceFault
 from hypernova_agent.host import Owner, Reservation
 from hypernova_agent.record import record_of
+from hypernova_agent.user_data import InSecret, user_data_of
 from hypernova_api import instance as api
 from hypernova_api.architecture import Firmware
 from hypernova_api.flavor import FlavorSpec
@@ -40,7 +41,7 @@ class Guest:
     """One at least."""
 
     key_pairs: tuple[BoundKeyPair, ...] = ()
-    user_data: str = ""
+    user_data: str | InSecret = ""
     allocation: Allocation = NO_ALLOCATION
     """What it got of its host beside amounts."""
 
@@ -163,20 +164,12 @@ def desired_of(instance: Instance, ask: Ask = NOTHING) -> Desired:
 def _guest_of(
     instance: Instance, flavor: FlavorSpec | None, allocation: api.Allocation | None
 ) -> Guest | InstanceFault:
-    spec, status = instance.spec, instance.status
+    status = instance.status
     if flavor is None or status.image is None or not status.addresses:
         return BindingIncomplete(
             "the Instance is bound to this node, but its status lacks the flavor, image or address that binding "
             "writes: delete it and create it anew"
         )
-    user_data = status.user_data
-    if user_data is None and spec.user_data is not None:
-        if spec.user_data.secret_key_ref is not None:
-            return UserDataUnavailable(
-                "user data from a Secret is not supported by this node's agent: delete the Instance and create it anew "
-                "with userData.inline"
-            )
-        user_data = spec.user_data.inline
     try:
         packed = allocation_of(flavor, allocation)
     except BindingIncomplete as fault:
@@ -187,7 +180,7 @@ def _guest_of(
         image=status.image,
         nics=_nics(instance),
         key_pairs=tuple(status.key_pairs),
-        user_data=user_data or "",
+        user_data=user_data_of(instance),
         allocation=packed,
         bound_at=placement.time if placement is not None else "",
         overcommit=(placement.overcommit if placement is not None else None) or Overcommit(),

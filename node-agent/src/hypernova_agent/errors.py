@@ -2,7 +2,7 @@
 
 InstanceFault                  carries the `reason` of its Ready condition: the name of the class
 ├── BindingIncomplete          the operator's part of the status lacks something
-├── UserDataUnavailable        user data that this agent cannot get
+├── UserDataUnavailable        user data in a Secret that the conductor does not hand out; its `reason` is another's
 ├── OutOfResources             the host has no room for the claim
 ├── DiskLost                   what the guest has written is gone
 ├── NoEffect                   the host does what it is told, and nothing changes
@@ -36,7 +36,17 @@ class BindingIncomplete(InstanceFault):
 
 
 class UserDataUnavailable(InstanceFault):
-    """The user data is somewhere the agent cannot read."""
+    """The conductor does not hand out the user data: in its own words, or the agent's about it."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        """Why: `reason` is the conductor's own (`hypernova_api.conductor.Refusal`) where it gave one."""
+        super().__init__(message)
+        self._reason = reason
+
+    @property
+    def reason(self) -> str:
+        """See `InstanceFault`."""
+        return self._reason
 
 
 class OutOfResources(InstanceFault):

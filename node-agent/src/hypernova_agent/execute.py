@@ -9,9 +9,10 @@ from hypernova_agent import names
 from hypernova_agent.capacity import Room
 from hypernova_agent.configdrive import config_drive
 from hypernova_agent.definition import digest
+from hypernova_agent.desired import Guest
 from hypernova_agent.errors import ImageCacheDamaged
 from hypernova_agent.guest_config import HostProfile, guest_config
-from hypernova_agent.host import Host
+from hypernova_agent.host import Host, Owner
 from hypernova_agent.images.store import ImageStore
 from hypernova_agent.steps import (
     AttachInterface,
@@ -40,6 +41,7 @@ from hypernova_agent.steps import (
     Step,
     UndefineDomain,
 )
+from hypernova_agent.user_data import FetchUserData, InSecret
 from hypernova_agent.xml.guest import domain_xml, interface_xml
 
 
@@ -52,6 +54,7 @@ class Executor:
         store: ImageStore,
         profile: HostProfile,
         remove_finalizer: Callable[[RemoveFinalizer], Awaitable[None]],
+        fetch_user_data: FetchUserData,
     ) -> None:
         """An executor.
 
@@ -60,11 +63,13 @@ class Executor:
             store: the images in its pool.
             profile: what the host is.
             remove_finalizer: lets the API server forget an Instance.
+            fetch_user_data: gets what is in a Secret.
         """
         self._host = host
         self._store = store
         self._profile = profile
         self._remove_finalizer = remove_finalizer
+        self._fetch_user_data = fetch_user_data
         self._room = Room(vcpus=0, memory=0, disk=0)
 
     def set_room(self, room: Room) -> None:
@@ -76,6 +81,7 @@ class Executor:
 
         Raises:
             ImageError: the image cannot be used.
+            UserDataUnavailable: the conductor does not hand it out.
             HostFault: from the host.
             KubeError: from the API server, for the finalizer.
         """
@@ -86,8 +92,7 @@ class Executor:
             case CreateDisk():
                 await self._create_disk(step)
             case CreateConfigDrive(owner=owner, guest=guest):
-                content = config_drive(owner, guest)
-                await host.upload(names.config_drive(owner.uid, guest.build), _once(content), size=len(content))
+                await self._create_config_drive(owner, guest)
             case EnsureReservation(reservation=reservation):
                 await host.reserve(reservation)
             case DefineDomain():
@@ -146,6 +151,13 @@ class Executor:
         config = guest_config(step.owner, step.guest, self._profile, self._room, self._host.pool_path)
         card = next(card for card in config.interfaces if card.mac == step.nic.reservation.mac)
         await self._host.attach_interface(step.owner.uid, interface_xml(card, config.vcpus))
+
+    async def _create_config_drive(self, owner: Owner, guest: Guest) -> None:
+        # What the conductor hands out goes from here into the drive, and is kept nowhere else.
+        given = guest.user_data
+        user_data = await self._fetch_user_data(given) if isinstance(given, InSecret) else given.encode()
+        content = config_drive(owner, guest, user_data)
+        await self._host.upload(names.config_drive(owner.uid, guest.build), _once(content), size=len(content))
 
     async def _create_disk(self, step: CreateDisk) -> None:
         cached = await self._store.find(step.image.sha256)

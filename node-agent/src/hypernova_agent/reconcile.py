@@ -30,6 +30,7 @@ from hypernova_agent.steps import (
     RemoveFinalizer,
 )
 from hypernova_agent.telling import INSTANCES, News, Teller
+from hypernova_agent.user_data import FetchUserData
 from hypernova_agent.view import View
 from hypernova_api.instance import Instance
 from hypernova_api.meta import FINALIZER
@@ -76,6 +77,7 @@ class Reconciler:
         node: str,
         wake: Callable[[Key], None],
         actions: Actions,
+        fetch_user_data: FetchUserData,
         backoffs: Backoffs | None = None,
         retries: Backoff | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -93,6 +95,7 @@ class Reconciler:
             node: the node's name.
             wake: asks for another look at an Instance.
             actions: what else is done to Instances.
+            fetch_user_data: gets what is in a Secret.
             backoffs: waits of guests that ended by themselves, or stalled.
             retries: waits after failures.
             clock: monotonic seconds.
@@ -105,6 +108,7 @@ class Reconciler:
         self._metrics = metrics
         self._node = node
         self._actions = actions
+        self._fetch_user_data = fetch_user_data
         self._backoffs = backoffs or Backoffs()
         self._retries = retries or Backoff(base=2.0, cap=300.0)
         self._clock = clock
@@ -118,7 +122,7 @@ class Reconciler:
 
     def connected(self, profile: HostProfile, domains: Iterable[Domain]) -> None:
         """The host answers; Instances that have a domain there keep their place, whoever asks first."""
-        self._executor = Executor(self._host, self._store, profile, self._remove_finalizer)
+        self._executor = Executor(self._host, self._store, profile, self._remove_finalizer, self._fetch_user_data)
         self._follower = Follower(self._executor, self._store, self._long, self._metrics, self._now)
         if self._places.room is not None:
             self._executor.set_room(self._places.room)

@@ -15,7 +15,7 @@ LIMIT = 16 << 10
 
 _STATUS = (
     *("flavor", "image", "keyPairs", "addresses", "allocation", "availabilityZone", "placement"),
-    *("build", "rescue", "resize", "launchedAt", "domainUID"),
+    *("build", "rescue", "resize", "launchedAt", "domainUID", "userDataFrom"),
 )
 """What binding and actions have written, and nobody could find out again. Not user data: it may be secret."""
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from hypernova_api.quantity import Quantity
+
+_ADDRESS = re.compile(r"([-.0-9A-Za-z]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,16 @@ class Settings:
         default=8084, metadata={"doc": "Port to listen on for console proxies; 0 takes a free one."}
     )
 
+    conductor_address: str = field(
+        default="",
+        metadata={"doc": "Where the conductor is, as HOST:PORT. Without it no guest gets user data from a Secret."},
+    )
+
+    conductor_token_file: Path = field(
+        default=Path("/var/run/secrets/hypernova.dev/conductor/token"),
+        metadata={"doc": "Token to show the conductor, of audience hypernova-conductor; read anew each time."},
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = field(
         default="info", metadata={"doc": "Least severity that is logged."}
     )
@@ -62,3 +75,5 @@ class Settings:
             Quantity(self.reserved_memory)
         except ValueError as error:
             raise ValueError(f"--reserved-memory: {error}") from error
+        if self.conductor_address and not _ADDRESS.fullmatch(self.conductor_address):
+            raise ValueError(f"--conductor-address: {self.conductor_address!r} is not HOST:PORT")

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from hypernova_agent.actions.watch import ActionWatch
+from hypernova_agent.conductor import Conductor
 from hypernova_agent.console.consoles import Consoles
 from hypernova_agent.console.serving import Serving, agent_identity
 from hypernova_agent.guest_config import profile_of
@@ -84,6 +85,7 @@ class Sync:
             client, HYPERVISORS, self._hypervisor_changed, field_selector=f"metadata.name={node}"
         )
         self._view = View(self._instances.objects)
+        conductor = Conductor(client, settings)
         self._action_watch = ActionWatch(
             client,
             host,
@@ -94,6 +96,7 @@ class Sync:
             node=node,
             wake=self._wake,
             forget=lambda key, uid: self._reconciler.forget(key, uid),
+            fetch_user_data=conductor.user_data,
         )
         self._reconciler = Reconciler(
             client,
@@ -105,6 +108,7 @@ class Sync:
             node=node,
             wake=self._wake,
             actions=self._action_watch.actions,
+            fetch_user_data=conductor.user_data,
         )
         self._registration = Registration(
             client,

@@ -16,6 +16,7 @@ from hypernova_kube.process import logs, stacks
 from hypernova_kube.process.probes import Probes
 from hypernova_kube.process.settings import parse
 from hypernova_operator.cache.sweep import StoreRestored
+from hypernova_operator.conductor.server import Conductor
 from hypernova_operator.explain.command import explain
 from hypernova_operator.metrics import Metrics
 from hypernova_operator.operator import Operator
@@ -30,13 +31,20 @@ async def operate(settings: Settings) -> None:
     registry = CollectorRegistry()
     kube_metrics = hypernova_kube.metrics.Metrics(registry)
     async with await Client.connect(settings.kubeconfig, component="operator", metrics=kube_metrics) as client:
-        operator = Operator(client, log_in_from(settings.kubeconfig), settings, Metrics(registry))
+        operator_metrics = Metrics(registry)
+        operator = Operator(client, log_in_from(settings.kubeconfig), settings, operator_metrics)
         probes = Probes(
             settings.probe_host, settings.probe_port, registry, operator.why_not_live, operator.why_not_ready
         )
-        async with probes:
+        conductor = Conductor(
+            client, settings.namespace, settings.conductor_host, settings.conductor_port, operator_metrics
+        )
+        async with probes, asyncio.TaskGroup() as group:
             log.info("serving probes", port=probes.port, identity=settings.identity)
+            # Before the operator: kopf, on its end, cancels what was begun after it.
+            conducting = group.create_task(conductor.run(), name="conductor")
             await operator.run()
+            conducting.cancel()
 
 
 def main() -> int:

@@ -56,6 +56,12 @@ class Metrics:
             ["signer", "reason"],
             registry=registry,
         )
+        self.conductor_requests = Counter(
+            "hypernova_conductor_requests_total",
+            "Times an agent asked for user data: OK, or the reason why it got none.",
+            ["result"],
+            registry=registry,
+        )
         self.authority_expiry = Gauge(
             "hypernova_authority_expiry_timestamp_seconds",
             "When the authority that certificates are signed with ends, as Unix time; 0 where none is in use.",

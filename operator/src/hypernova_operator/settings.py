@@ -54,6 +54,11 @@ class Settings:
         default=0,
         metadata=_doc("Most Instances being built at once on a host whose aggregates say nothing; 0: no limit."),
     )
+    conductor_host: str = field(
+        default="0.0.0.0",  # noqa: S104 - agents are on other nodes, and get nothing without their token
+        metadata=_doc("Address to listen on for agents."),
+    )
+    conductor_port: int = field(default=9443, metadata=_doc("Port to listen on for agents; 0 takes a free one."))
     probe_host: str = field(default="127.0.0.1", metadata=_doc("Address /healthz, /readyz and /metrics are served at."))
     probe_port: int = field(default=8080, metadata=_doc("Port of /healthz, /readyz and /metrics; 0 takes a free one."))
     log_level: str = field(default="info", metadata=_doc("debug, info, warning or error."))

@@ -120,12 +120,6 @@ async def test_what_is_missing_is_named_and_when_it_appears_the_instance_is_boun
     await cloud.bound()
 
 
-async def test_user_data_in_a_secret_is_refused_with_what_to_do(cloud: Cloud) -> None:
-    await cloud.host()
-    await cloud.instance(userData={"secretKeyRef": {"name": "web-init", "key": "user-data"}})
-    assert "spec.userData.inline" in await cloud.refused("UserDataSecretUnsupported")
-
-
 async def test_without_hosts_the_instance_says_how_to_get_one(cloud: Cloud) -> None:
     await cloud.instance()
     assert await cloud.refused("NoHostFits") == (

@@ -16,7 +16,8 @@ from support.golden import assert_golden
 from support.guests import OWNER, UID, a_guest, a_key_pair
 
 GOLDEN = Path(__file__).parent / "golden"
-GUEST = a_guest(key_pairs=(a_key_pair(),), user_data="#cloud-config\nhostname: grüße\n")
+GUEST = a_guest(key_pairs=(a_key_pair(),))
+USER_DATA = "#cloud-config\nhostname: grüße\n"
 
 
 def files(image: bytes, tree: str = "rr_path") -> dict[str, str]:
@@ -50,37 +51,37 @@ def label(image: bytes) -> str:
 
 
 def test_the_whole_drive() -> None:
-    assert_golden(listing(config_drive(OWNER, GUEST)), GOLDEN / "config_drive.txt")
+    assert_golden(listing(config_drive(OWNER, GUEST, USER_DATA.encode())), GOLDEN / "config_drive.txt")
 
 
 def test_a_drive_without_keys_and_user_data() -> None:
-    assert_golden(listing(config_drive(OWNER, a_guest())), GOLDEN / "config_drive_bare.txt")
+    assert_golden(listing(config_drive(OWNER, a_guest(), b"")), GOLDEN / "config_drive_bare.txt")
 
 
 @pytest.mark.parametrize("tree", ["rr_path", "joliet_path"])
 def test_rock_ridge_and_joliet_show_the_same_files(tree: str) -> None:
-    image = config_drive(OWNER, GUEST)
+    image = config_drive(OWNER, GUEST, USER_DATA.encode())
     assert files(image, tree) == files(image)
     assert label(image) == LABEL == "config-2"
 
 
 def test_openstack_and_nocloud_agree_on_who_the_guest_is() -> None:
-    found = files(config_drive(OWNER, GUEST))
+    found = files(config_drive(OWNER, GUEST, USER_DATA.encode()))
     openstack, nocloud = json.loads(found["/openstack/latest/meta_data.json"]), json.loads(found["/meta-data"])
     assert openstack["uuid"] == nocloud["instance-id"] == UID
     assert openstack["hostname"] == nocloud["local-hostname"] == "web-1"
     assert list(openstack["public_keys"].values()) == nocloud["public-keys"]
-    assert found["/openstack/latest/user_data"] == found["/user-data"] == GUEST.user_data
+    assert found["/openstack/latest/user_data"] == found["/user-data"] == USER_DATA
 
 
 def test_the_same_instance_gives_the_same_bytes_at_any_time_and_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = config_drive(OWNER, GUEST)
+    first = config_drive(OWNER, GUEST, USER_DATA.encode())
     later = time.time() + 86400 * 400
     monkeypatch.setattr(time, "time", lambda: later)
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
     try:
-        assert config_drive(OWNER, GUEST) == first
+        assert config_drive(OWNER, GUEST, USER_DATA.encode()) == first
     finally:
         monkeypatch.undo()
         time.tzset()
@@ -89,7 +90,7 @@ def test_the_same_instance_gives_the_same_bytes_at_any_time_and_place(monkeypatc
 @pytest.mark.parametrize("size", [0, 1, 2048, 65536])
 def test_user_data_of_any_allowed_size_arrives_to_the_byte(size: int) -> None:
     user_data = ("#!/bin/sh\n" * 7000)[:size]
-    found: dict[str, Any] = files(config_drive(OWNER, a_guest(user_data=user_data)))
+    found: dict[str, Any] = files(config_drive(OWNER, a_guest(), user_data.encode()))
     assert found["/user-data"] == user_data
     assert found.get("/openstack/latest/user_data", "") == user_data
 

@@ -26,6 +26,7 @@ from hypernova_agent.steps import Change, RemoveFinalizer, Step, Wait
 from hypernova_api.instance import BoundImage, BoundRescue
 from support.guests import GIB, OWNER, RESERVATION, UID, a_bound_image, a_guest
 from support.memory_host import Machine, MemoryHost, MemoryVolume
+from support.secrets import Secrets
 
 ACTION, EARLIER = "7a0c0d1e-0000-4000-8000-00000000ac71", "7a0c0d1e-0000-4000-8000-000000000001"
 PROFILE = HostProfile("kvm", "x86_64", disk=64 * GIB, cpus=64, memory=64 * GIB)
@@ -74,7 +75,7 @@ class Agent:
     async def bring(self, desired: Desired) -> None:
         host, memory, backoffs = MemoryHost(self.machine), Memory(), Backoffs()
         await host.connect(lambda _: None, lambda _: None)
-        executor = Executor(host, ReadyImages(host), PROFILE, self._remove_finalizer)
+        executor = Executor(host, ReadyImages(host), PROFILE, self._remove_finalizer, Secrets().fetch)
         executor.set_room(Room(vcpus=64, memory=64 * GIB, disk=64 * GIB))
         for _ in range(60):
             now = Moment(self.now, START_OF_TIME + timedelta(seconds=self.now))

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from hypernova_agent.desired import Guest, desired_of
-from hypernova_agent.errors import BindingIncomplete, UserDataUnavailable
+from hypernova_agent.errors import BindingIncomplete
+from hypernova_agent.user_data import InSecret
 from support.builders import AN_ED25519_KEY, EPOCH, without
 from support.guests import GIB, MIB, RESERVATION, a_bound_image, a_bound_instance, parsed
 
@@ -40,8 +41,9 @@ def test_a_binding_that_lacks_something_builds_nothing_and_says_so(missing: str)
     assert fault.reason == "BindingIncomplete"
 
 
-def test_user_data_in_a_secret_is_refused_with_the_way_out() -> None:
+def test_user_data_in_a_secret_is_the_conductors_to_hand_out() -> None:
     spec: dict[str, Any] = {"secretKeyRef": {"name": "web-init", "key": "user-data"}}
-    fault = desired_of(parsed(a_bound_instance(userData=spec))).guest
-    assert isinstance(fault, UserDataUnavailable)
-    assert "userData.inline" in str(fault)
+    obj = a_bound_instance(userData=spec)
+    guest = desired_of(parsed(obj)).guest
+    assert isinstance(guest, Guest)
+    assert guest.user_data == InSecret("shop", "web-1", obj["metadata"]["uid"])

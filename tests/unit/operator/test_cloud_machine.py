@@ -128,7 +128,6 @@ def _unbound(uid: str, key: Key, user: str, group: str) -> Instance:
         zone="",
         scheduling=replace(NO_SCHEDULING, group=group),
         key_pairs=(),
-        user_data_secret=False,
         node="",
         bound_flavor="",
         want=None,

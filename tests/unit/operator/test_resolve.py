@@ -284,16 +284,6 @@ CASES = {
             frozenset({Named("Instance", Key("default", "db"))}),
         ),
     ),
-    "user data in a Secret": (
-        an_instance(userData={"secretKeyRef": {"name": "web", "key": "init"}}),
-        [a_flavor(), an_image()],
-        Unmet(
-            "UserDataSecretUnsupported",
-            "this version hands out inline user data only: delete the Instance, and create it anew with the text in "
-            "spec.userData.inline",
-            frozenset(),
-        ),
-    ),
     "a flavor too small for the image": (
         an_instance(),
         [a_flavor(memory="512Mi", rootDisk="1Gi"), an_image(minMemory="1Gi", minDisk="2Gi")],

@@ -22,11 +22,12 @@ from hypernova_agent.actions.run import PROGRESS_SECONDS, Run, stop
 from hypernova_agent.actions.telling import ActionTeller, instance_key
 from hypernova_agent.ask import NOTHING, Ask
 from hypernova_agent.desired import domain_uid
-from hypernova_agent.errors import ImageError
+from hypernova_agent.errors import ImageError, UserDataUnavailable
 from hypernova_agent.host import Domain, Host, HostError
 from hypernova_agent.images.store import ImageStore
 from hypernova_agent.metrics import AgentMetrics
 from hypernova_agent.telling import INSTANCES
+from hypernova_agent.user_data import FetchUserData, brought_by
 from hypernova_agent.view import View
 from hypernova_api.action import ActionPhase, InstanceAction
 from hypernova_api.instance import BoundImage, Instance
@@ -71,6 +72,7 @@ class NodeActions:
         *,
         wake: Callable[[Key], None],
         forget: Callable[[Key, str], None],
+        fetch_user_data: FetchUserData,
         retries: Backoff | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -87,6 +89,7 @@ class NodeActions:
             metrics: what is counted.
             wake: asks for a look at an Instance.
             forget: drops all that is remembered of an Instance (name and UID): its back-offs, its retries.
+            fetch_user_data: gets what is in a Secret.
             retries: waits after failures to write about actions of Instances that have gone.
             clock: monotonic seconds.
             wall_clock: the time that people are told.
@@ -99,6 +102,7 @@ class NodeActions:
         self._teller = ActionTeller(client, board, events, metrics, wall_clock)
         self._wake = wake
         self._forget = forget
+        self._fetch_user_data = fetch_user_data
         self._retries = retries or Backoff(base=1.0, cap=60.0)
         self._clock = clock
         self._wall_clock = wall_clock
@@ -251,9 +255,13 @@ class NodeActions:
         return None
 
     async def _fetched(self, instance: Instance, action: InstanceAction, run: Run, image: BoundImage) -> bool:
-        """Whether the image has come, or has failed to; nothing of the Instance is touched before."""
+        """Whether the image has come, or has failed to; nothing of the Instance is touched before.
+
+        What a rebuild is to have from a Secret is read, too, and not kept: while the guest goes on, one that cannot be
+        had costs nothing.
+        """
         if run.task is None:
-            self._launch(action, run, self._fetch(image, level.largest_disk(action, instance)))
+            self._launch(action, run, self._fetch(image, action, instance))
         elif run.busy:
             progress = self._store.progress(image.sha256)
             if progress is not None and progress.total:
@@ -263,10 +271,14 @@ class NodeActions:
             return True
         return False
 
-    async def _fetch(self, image: BoundImage, limit: int) -> Result | None:
+    async def _fetch(self, image: BoundImage, action: InstanceAction, instance: Instance) -> Result | None:
+        source = brought_by(action, instance) if action.spec.type == "Rebuild" else None
         try:
-            await self._store.ensure(image, limit or (await self._host.space()).capacity)
-        except ImageError as error:
+            if source is not None:
+                await self._fetch_user_data(source)
+            limit = level.largest_disk(action, instance) or (await self._host.space()).capacity
+            await self._store.ensure(image, limit)
+        except (ImageError, UserDataUnavailable) as error:
             return Failed(error.reason, str(error))
         except HostError as error:
             return Failed("HostError", str(error))

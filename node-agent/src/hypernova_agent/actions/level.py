@@ -12,6 +12,7 @@ from hypernova_agent import names
 from hypernova_agent.ask import NOTHING, Ask
 from hypernova_agent.desired import domain_uid
 from hypernova_agent.host import Domain
+from hypernova_agent.user_data import noted
 from hypernova_api.action import ActionType, InstanceAction
 from hypernova_api.instance import BoundImage, Instance
 from hypernova_api.meta import Model
@@ -83,13 +84,12 @@ def _wanted(action: InstanceAction, instance: Instance) -> dict[str, Any] | None
     uid, status = action.metadata.uid, instance.status
     match action.spec.type:
         case "Rebuild" if status.build != uid and action.status.rebuild is not None:
-            rebuild, spec = action.status.rebuild, action.spec.rebuild
-            given = spec.user_data if spec is not None else None
+            rebuild = action.status.rebuild
             return {
                 "image": _whole(rebuild.image),
                 "keyPairs": [pair.to_wire() for pair in rebuild.key_pairs],
                 "build": uid,
-            } | ({"userData": given.inline} if given is not None else {})
+            } | noted(action)
         case "Rescue" if (status.rescue is None or status.rescue.action != uid) and action.status.rescue_image:
             return {"rescue": {"action": uid, "image": _whole(action.status.rescue_image)}}
         case "Unrescue" if status.rescue is not None:

@@ -60,10 +60,4 @@ def _unresolved(action: InstanceAction) -> Refusal | None:
         action.spec.type == "Rescue" and status.rescue_image is None
     ):
         return Refusal("BindingIncomplete", "the action's status lacks the image it was to be given: create it anew")
-    user_data = action.spec.rebuild.user_data if action.spec.rebuild is not None else None
-    if user_data is None or user_data.secret_key_ref is None:
-        return None
-    return Refusal(
-        "UserDataUnavailable",
-        "user data from a Secret is not supported by this node's agent: rebuild with userData.inline",
-    )
+    return None

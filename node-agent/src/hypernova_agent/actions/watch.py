@@ -10,6 +10,7 @@ from hypernova_agent.actions.board import ACTIONS, Board, selector
 from hypernova_agent.host import Host
 from hypernova_agent.images.store import ImageStore
 from hypernova_agent.metrics import AgentMetrics
+from hypernova_agent.user_data import FetchUserData
 from hypernova_agent.view import View
 from hypernova_kube.backoff import Backoff
 from hypernova_kube.client import Client
@@ -34,6 +35,7 @@ class ActionWatch:
         node: str,
         wake: Callable[[Key], None],
         forget: Callable[[Key, str], None],
+        fetch_user_data: FetchUserData,
     ) -> None:
         """A watch that has not begun; arguments as of `NodeActions`, and the node's name."""
         self._wake = wake
@@ -41,7 +43,18 @@ class ActionWatch:
             client, ACTIONS, self._changed, field_selector=selector(node), on_listed=self._listed
         )
         self._board = board = Board(self._reflector.objects)
-        self.actions = NodeActions(client, host, store, board, instances, events, metrics, wake=wake, forget=forget)
+        self.actions = NodeActions(
+            client,
+            host,
+            store,
+            board,
+            instances,
+            events,
+            metrics,
+            wake=wake,
+            forget=forget,
+            fetch_user_data=fetch_user_data,
+        )
         self._bereft: WorkQueue[Key] = WorkQueue(
             self.actions.fail, workers=1, backoff=Backoff(), name="actions", metrics=client.metrics
         )

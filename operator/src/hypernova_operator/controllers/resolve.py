@@ -144,13 +144,6 @@ def named(instance: Instance) -> Iterator[Named]:
 
 
 def _resolve(instance: Instance, catalog: Catalog, host_of: HostOf) -> Resolved | Unmet:
-    if instance.user_data_secret:
-        return Unmet(
-            "UserDataSecretUnsupported",
-            "this version hands out inline user data only: delete the Instance, and create it anew with the text in "
-            "spec.userData.inline",
-            frozenset(),
-        )
     namespace = instance.key.namespace
     flavor = _found("Flavor", Key("", instance.flavor), catalog.flavor(instance.flavor))
     image = _found("Image", instance.image, catalog.image(instance.image))

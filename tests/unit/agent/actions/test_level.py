@@ -7,7 +7,7 @@ from hypernova_agent.actions.level import ask_of, image_of, instance_patch, larg
 from hypernova_agent.ask import NOTHING, Ask
 from hypernova_agent.host import Definition, Domain, DomainState
 from hypernova_api.action import InstanceAction
-from hypernova_api.instance import Instance
+from hypernova_api.instance import Instance, UserDataSource
 from support.builders import Object, an_action, stored
 from support.guests import GIB, OWNER, a_bound_image, a_bound_instance, a_key_pair, parsed
 from support.patches import merged
@@ -46,6 +46,16 @@ def test_a_rebuild_gives_the_instance_its_new_image_and_keys_and_keeps_the_rest(
 def test_a_rebuild_with_user_data_replaces_it() -> None:
     action = an_admitted_action("Rebuild", REBUILD, rebuild={"userData": {"inline": "#cloud-config"}})
     assert after(a_bound_instance(), action).status.user_data == "#cloud-config"
+
+
+def test_a_rebuild_with_user_data_in_a_secret_notes_where_it_stands_and_not_what_it_is() -> None:
+    action = an_admitted_action("Rebuild", REBUILD, rebuild={"userData": {"secretKeyRef": {"name": "a", "key": "b"}}})
+    status = after(a_bound_instance(status={"userData": "old"}), action).status
+    assert status.user_data is None
+    assert status.user_data_from == UserDataSource(action=action.metadata.name, uid="act-uid")
+    inline = an_admitted_action("Rebuild", REBUILD, rebuild={"userData": {"inline": "#new"}})
+    noted = a_bound_instance(status={"userDataFrom": {"action": "before", "uid": "before-uid"}})
+    assert (after(noted, inline).status.user_data, after(noted, inline).status.user_data_from) == ("#new", None)
 
 
 def test_what_has_been_rebuilt_is_not_rebuilt_again() -> None:

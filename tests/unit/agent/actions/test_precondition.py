@@ -18,7 +18,6 @@ RESCUED: Object = {"status": {"rescue": {"action": "uid", "image": IMAGE}}}
 STOPPED: Object = {"powerState": "Stopped"}
 SUSPENDED: Object = {"powerState": "Suspended"}
 PAUSED: Object = {"powerState": "Paused"}
-SECRET: Object = {"rebuild": {"userData": {"secretKeyRef": {"name": "init", "key": "user-data"}}}}
 
 CASES: dict[str, tuple[str, Object, Domain | None, str]] = {
     "a running guest is rebooted": ("Reboot", {}, RUNNING, ""),
@@ -73,9 +72,3 @@ def test_what_was_admitted_without_an_image_is_refused(type_: str, missing: str)
     why = refusal(an_admitted_action(type_, **{missing: None}), parsed(a_bound_instance()), RUNNING)
     assert why is not None
     assert why.reason == "BindingIncomplete"
-
-
-def test_user_data_in_a_secret_is_refused_before_anything_is_touched() -> None:
-    why = refusal(an_admitted_action("Rebuild", SECRET), parsed(a_bound_instance()), RUNNING)
-    assert why is not None
-    assert why.reason == "UserDataUnavailable"

@@ -74,7 +74,6 @@ class Turned:
 
 HOST = a_host_of()
 ARM = an_image("arm", properties={"architecture": "aarch64"})
-GIVEN = {"userData": {"secretKeyRef": {"name": "web", "key": "user-data"}}}
 TURNED: dict[str, tuple[Object, list[Object], datetime, Turned]] = {
     "there is no Instance yet": (
         an_action(),
@@ -116,12 +115,6 @@ TURNED: dict[str, tuple[Object, list[Object], datetime, Turned]] = {
         [BOUND, *HOST, a_key_pair("ops")],
         SOON,
         Turned(Waits, "KeyPairNotFound", 'there is no KeyPair "dev" in namespace default'),
-    ),
-    "user data in a Secret": (
-        rebuild(**GIVEN),
-        [BOUND, *HOST],
-        SOON,
-        Turned(Refused, "UserDataSecretUnsupported", "with the text in spec.rebuild.userData.inline"),
     ),
     "an image that needs more than the Instance has": (
         rebuild(image={"name": "big"}),

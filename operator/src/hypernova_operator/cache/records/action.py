@@ -44,8 +44,6 @@ class InstanceAction:
     """What it is to rebuild from, or to rescue with; None: what the Instance is made from."""
     key_pairs: tuple[str, ...] | None
     """Of a Rebuild; None: those there are."""
-    user_data_secret: bool
-    """Whether the user data of a Rebuild is in a Secret."""
     makes: Key | None
     """The Image that a Snapshot is to make."""
     ttl: int
@@ -106,7 +104,6 @@ def instance_action(obj: Object) -> InstanceAction:
         type=spec.type,
         image=_image(spec, key.namespace),
         key_pairs=tuple(spec.rebuild.key_pairs) if spec.rebuild and spec.rebuild.key_pairs is not None else None,
-        user_data_secret=bool(spec.rebuild and spec.rebuild.user_data and spec.rebuild.user_data.secret_key_ref),
         makes=Key(key.namespace, spec.snapshot.image_name) if spec.snapshot else None,
         ttl=spec.ttl_seconds_after_finished,
         phase=status.phase,

@@ -87,8 +87,6 @@ class Instance:
     """The AvailabilityZone it asks for."""
     scheduling: Scheduling
     key_pairs: tuple[str, ...]
-    user_data_secret: bool
-    """Whether its user data is in a Secret."""
     node: str
     """Where it is bound to; empty while it waits."""
     bound_flavor: str
@@ -148,7 +146,6 @@ def instance(obj: Object) -> Instance:
         zone=sys.intern(spec.availability_zone or ""),
         scheduling=_scheduling(spec.scheduling) if spec.scheduling else NO_SCHEDULING,
         key_pairs=tuple(spec.key_pairs),
-        user_data_secret=spec.user_data is not None and spec.user_data.secret_key_ref is not None,
         node=sys.intern(status.node_name or ""),
         bound_flavor=sys.intern(wire.get("flavor", {}).get("name", "")) if bound else "",
         want=_want_of(wire, wire.get("flavor")) if bound else None,

@@ -132,12 +132,6 @@ class _Against(Exception):
 def _rebuild(
     action: InstanceAction, instance: Instance, status: InstanceStatus, cache: Cache, hosts: HostTable, now: datetime
 ) -> Verdict:
-    if action.user_data_secret:
-        return Refused(
-            "UserDataSecretUnsupported",
-            "this version hands out inline user data only: create the action anew with the text in "
-            "spec.rebuild.userData.inline",
-        )
     image = _image(action, instance, status, cache, hosts, now, disk=True)
     key_pairs = status.key_pairs
     if action.key_pairs is not None:
