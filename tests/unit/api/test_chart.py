@@ -57,7 +57,7 @@ def test_the_chart_has_the_version_of_the_project() -> None:
     assert chart["version"] == chart["appVersion"] == project["version"]
 
 
-@pytest.mark.parametrize("binding", [obj for obj in OBJECTS if obj["kind"].endswith("Binding")], ids=str)
+@pytest.mark.parametrize("binding", [obj for obj in OBJECTS if obj["kind"].endswith("RoleBinding")], ids=str)
 def test_every_binding_binds_a_role_of_the_chart_to_somebody(binding: dict[str, Any]) -> None:
     reference = binding["roleRef"]
     accounts = {obj["metadata"]["name"] for obj in OBJECTS if obj["kind"] == "ServiceAccount"}
@@ -70,6 +70,16 @@ def test_every_binding_binds_a_role_of_the_chart_to_somebody(binding: dict[str, 
         if subject["kind"] == "ServiceAccount":
             assert subject["name"] in accounts
             assert subject["namespace"] == "hypernova-system"
+
+
+def test_every_policy_fails_closed_and_is_bound_to_deny() -> None:
+    policies = {obj["metadata"]["name"]: obj for obj in OBJECTS if obj["kind"] == "ValidatingAdmissionPolicy"}
+    bindings = [obj["spec"] for obj in OBJECTS if obj["kind"] == "ValidatingAdmissionPolicyBinding"]
+
+    assert policies
+    assert sorted(binding["policyName"] for binding in bindings) == sorted(policies)
+    assert {tuple(binding["validationActions"]) for binding in bindings} == {("Deny",)}
+    assert {policy["spec"]["failurePolicy"] for policy in policies.values()} == {"Fail"}
 
 
 @pytest.mark.parametrize("name", ["hypernova-operator", "hypernova-node-agent", "hypernova-console"])
