@@ -65,6 +65,12 @@ class Town:
             return await self.client.get(RESOURCES[obj["kind"]], metadata["name"], metadata.get("namespace", ""))
         return None
 
+    async def get(self, obj: Object) -> Object:
+        """The object as it is in the cluster, where it has to be."""
+        found = await self.stored(obj)
+        assert found is not None, named(obj)
+        return found
+
     async def revisions(self, objects: list[Object]) -> dict[str, str]:
         """The resourceVersion of each that is there, by kind and name."""
         there = [(obj, await self.stored(obj)) for obj in objects]

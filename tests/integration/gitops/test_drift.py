@@ -33,7 +33,7 @@ async def test_what_is_applied_again_is_as_it_was(town: Town, overlay: str, how:
     for part in parts:
         assert await town.kubectl("diff", *how, f"--kustomize={town.folder(part)}") == ""
     # There was something to find: both are put on by admission, and all of this has been defaulted or told.
-    web = await town.stored({"kind": "Instance", "metadata": {"name": "web-1", "namespace": "shop"}})
+    web = await town.get(next(obj for obj in objects if obj["metadata"]["name"] == "web-1"))
     assert web["metadata"]["finalizers"] == [FINALIZER]
     assert "compute.hypernova.dev/created-by" in web["metadata"]["annotations"]
     assert web["status"]["phase"] == "Running"
@@ -48,5 +48,33 @@ async def test_a_comparison_finds_what_somebody_has_changed_by_hand(town: Town) 
     with pytest.raises(Exception, match="diff"):
         await town.kubectl("diff", *how, "--force-conflicts", f"--kustomize={town.folder(part)}")
     await town.apply([part], *how, "--force-conflicts")
-    web = await town.stored({"kind": "Instance", "metadata": {"name": "web-2", "namespace": "shop"}})
+    web = await town.get(next(obj for obj in await town.objects(part) if obj["metadata"]["name"] == "web-2"))
+    assert web["spec"]["powerState"] == "Stopped"
+
+
+async def test_kubectl_waits_for_each_kind_by_the_condition_that_it_has(town: Town) -> None:
+    for part in ("production/cluster", "production/project"):
+        await town.kubectl("apply", "--server-side", f"--kustomize={town.folder(part)}")
+    for resource, wanted in (
+        ("instance", "condition=Ready"),
+        ("instancegroup", "condition=Satisfied"),
+        ("computequota", "condition=Exceeded=false"),
+        ("hostaggregate", "condition=Ready"),
+        ("availabilityzone", "condition=Available"),
+        ("hypervisor", "condition=Ready"),
+        ("flavor", "create"),
+    ):
+        everyone = ("m1.small",) if wanted == "create" else ("--all",)
+        await town.kubectl("wait", f"--for={wanted}", resource, *everyone, "--namespace=shop", "--timeout=60s")
+
+
+async def test_a_power_state_that_the_directory_does_not_name_is_left_to_others(town: Town) -> None:
+    how = HOW["Flux's server-side apply"]
+    parts = ["production/cluster", "production/project"]
+    await town.apply(parts, *how)
+    patch = '{"spec": {"powerState": "Stopped"}}'
+    await town.kubectl("patch", "instance", "web-1", "--namespace=shop", "--type=merge", f"--patch={patch}")
+    assert await town.kubectl("diff", *how, f"--kustomize={town.folder(parts[1])}") == ""
+    await town.apply(parts, *how)
+    web = await town.get(next(obj for obj in await town.objects(parts[1]) if obj["metadata"]["name"] == "web-1"))
     assert web["spec"]["powerState"] == "Stopped"
