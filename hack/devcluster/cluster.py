@@ -228,7 +228,7 @@ class Cluster:
             node: binds the token to a placeholder Pod on this Node (made when missing), so that it carries the
                 claim `authentication.kubernetes.io/node-name`.
         """
-        token = issue_token(self.admin, namespace, name, node)
+        token = self.service_account_token(namespace, name, node=node)
         path = self._layout.kubeconfig("-".join(part for part in (namespace, name, node) if part))
         pki.write_private(path, pki.kubeconfig(self._layout.pki, name, {"token": token}, self.url))
         return path
@@ -253,6 +253,10 @@ class Cluster:
         url = f"https://{self._network.address}:{self._ports.api}"
         pki.write_private(path, pki.client_kubeconfig(self._layout.pki, user, url))
         return path
+
+    def service_account_token(self, namespace: str, name: str, *, node: str | None = None, audience: str = "") -> str:
+        """A token alone, arguments as of `service_account_kubeconfig`; it is for the API server unless for another."""
+        return issue_token(self.admin, namespace, name, node, audience=audience)
 
     @property
     def _ports(self) -> Ports:

@@ -9,11 +9,14 @@ from .admin import Admin
 TOKEN_SECONDS = 24 * 3600
 
 
-def issue_token(admin: Admin, namespace: str, name: str, node: str | None) -> str:
-    """A token of a ServiceAccount (made when missing), bound to a placeholder Pod on `node` when one is given."""
+def issue_token(admin: Admin, namespace: str, name: str, node: str | None, *, audience: str = "") -> str:
+    """A token of a ServiceAccount (made when missing), bound to a placeholder Pod on `node` when one is given.
+
+    It is for the API server unless there is an `audience`.
+    """
     accounts = f"/api/v1/namespaces/{namespace}/serviceaccounts"
     admin.ensure(accounts, {"metadata": {"name": name}})
-    spec: dict[str, Any] = {"expirationSeconds": TOKEN_SECONDS}
+    spec: dict[str, Any] = {"expirationSeconds": TOKEN_SECONDS} | ({"audiences": [audience]} if audience else {})
     if node is not None:
         admin.ensure("/api/v1/nodes", {"metadata": {"name": node}})
         pod = admin.ensure(f"/api/v1/namespaces/{namespace}/pods", placeholder_pod(name, node))

@@ -16,7 +16,8 @@ from hack.devcluster.install import NAMESPACE
 from hack.devcluster.ports import reserved
 from hack.devcluster.process import Component
 from hack.lab import Host
-from hypernova_api.certificates import CONSOLE_ACCOUNT
+from hypernova_api.certificates import AGENT_ACCOUNT, CONSOLE_ACCOUNT
+from hypernova_api.conductor import AUDIENCE
 
 READY_SECONDS = 60.0
 STACKS_SECONDS = 3.0
@@ -129,7 +130,14 @@ class Program:
 def operator(cluster: Cluster, folder: Path, name: str, *flags: str, kubeconfig: Path | None = None) -> Program:
     """An operator; of several, one leads."""
     kubeconfig = kubeconfig or cluster.service_account_kubeconfig(NAMESPACE, "hypernova-operator")
-    return Program(folder, name, "hypernova_operator", "--kubeconfig", str(kubeconfig), "--identity", name, *flags)
+    return Program(
+        folder,
+        name,
+        "hypernova_operator",
+        *("--kubeconfig", str(kubeconfig), "--identity", name),
+        *("--conductor-host", LOOPBACK, "--conductor-port", str(conductor_port(folder, name))),
+        *flags,
+    )
 
 
 def agent(
@@ -162,6 +170,20 @@ def console(cluster: Cluster, folder: Path, name: str, *flags: str, kubeconfig: 
         *("--web-host", LOOPBACK, "--web-port", str(kept_port(folder / f"{name}.web-port"))),
         *flags,
     )
+
+
+def conductor_port(folder: Path, operator: str) -> int:
+    """Where an operator of that name serves agents."""
+    return kept_port(folder / f"{operator}.conductor-port")
+
+
+def conductor_flags(cluster: Cluster, folder: Path, node: str, operator: str = "operator") -> tuple[str, ...]:
+    """What has a node's agent ask an operator for user data in Secrets."""
+    token = folder / f"agent-{node}.conductor-token"
+    token.parent.mkdir(parents=True, exist_ok=True)
+    token.write_text(cluster.service_account_token(NAMESPACE, AGENT_ACCOUNT, node=node, audience=AUDIENCE))
+    address = f"{LOOPBACK}:{conductor_port(folder, operator)}"
+    return ("--conductor-address", address, "--conductor-token-file", str(token))
 
 
 def agent_kubeconfig(cluster: Cluster, node: str) -> Path:

@@ -72,8 +72,9 @@ class Stack:
         return program.operator(self.cluster, self._logs, name)
 
     def agent(self, node: str) -> Program:
-        """The agent of a host."""
-        return program.agent(self.cluster, self.lab.host(node), self._logs, node)
+        """The agent of a host; its conductor is the first operator."""
+        conductor = program.conductor_flags(self.cluster, self._logs, node)
+        return program.agent(self.cluster, self.lab.host(node), self._logs, node, *conductor)
 
     def console(self, name: str = "console", *flags: str) -> Program:
         """A console proxy; several serve one page, whose links lead to the first."""

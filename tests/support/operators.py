@@ -47,6 +47,9 @@ class OperatorProcess:
 
     def __init__(self, cluster: Cluster, folder: Path, name: str, *flags: str, kubeconfig: Path | None = None) -> None:
         self.name = name
+        self.conductor = f"{program.LOOPBACK}:{program.conductor_port(folder, name)}"
+        """Where it serves agents."""
+
         self._program = program.operator(cluster, folder, name, *flags, kubeconfig=kubeconfig)
         self.start, self.stop = self._program.start, self._program.stop
         self.answers, self.metric = self._program.answers, self._program.metric
