@@ -6,15 +6,12 @@ nothing of it.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import tempfile
 from pathlib import Path
 
 from hack.cache import digest
 
 from .engine import Engine
-from .errors import ImageError
 
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 MAKE = (
@@ -23,7 +20,8 @@ MAKE = (
     "--customize-hook=printf '[global]\\ncert = /etc/machine-authorities.crt\\n' > $1/etc/pip.conf",
     "bookworm",
 )
-MAKE_SECONDS = 900
+"""The command, but for the archive that it writes."""
+
 CONTAINERFILE = "FROM scratch\nADD base.tar /\n"
 
 
@@ -38,20 +36,7 @@ def base(engine: Engine) -> str:
         return name
     with tempfile.TemporaryDirectory(prefix="hypernova-base.") as folder:
         context = Path(folder)
-        _debian(context / "base.tar")
+        engine.run("env", f"TMPDIR={folder}", *MAKE, context / "base.tar", title="base")
         (context / "Containerfile").write_text(CONTAINERFILE)
         engine.run("buildah", "build", "--isolation", "chroot", "--tag", name, context, title="base")
     return name
-
-
-def _debian(archive: Path) -> None:
-    command = ["setpriv", "--pdeathsig", "KILL", *MAKE, str(archive)]
-    environment = os.environ | {"TMPDIR": str(archive.parent)}
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=MAKE_SECONDS, env=environment)
-    except FileNotFoundError as error:
-        raise ImageError(f"{error.filename} is not installed") from error
-    except subprocess.TimeoutExpired as error:
-        raise ImageError(f"mmdebstrap: no end after {MAKE_SECONDS} s") from error
-    if done.returncode:
-        raise ImageError(f"mmdebstrap: exit status {done.returncode}\n{done.stderr.strip()}")

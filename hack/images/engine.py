@@ -49,7 +49,7 @@ class Engine:
         environment = os.environ | {"CONTAINERS_STORAGE_CONF": str(self.configuration)}
         try:
             process = subprocess.Popen(
-                ["timeout", f"{COMMAND_SECONDS:.0f}", *OWN_NAMESPACES, *command],
+                [*OWN_NAMESPACES, "timeout", f"{COMMAND_SECONDS:.0f}", *command],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -71,7 +71,7 @@ class Engine:
                 raise
         if process.returncode:
             text = "\n".join(said)
-            raise ImageError(f"{' '.join(map(str, command[:2]))}: exit status {process.returncode}\n{text}")
+            raise ImageError(f"{title}: {command[0]} ended with status {process.returncode}\n{text}")
         return list(said)
 
 
