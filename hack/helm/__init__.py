@@ -1,5 +1,7 @@
-"""The real Helm, from its Go module: `build()` gives the path of its command."""
+"""The real Helm, from its Go module: `Helm(home, kubeconfig)` runs it, `build()` gives the command's path."""
 
-from .build import HelmError, build
+from .build import build
+from .command import Helm
+from .errors import HelmError
 
-__all__ = ["HelmError", "build"]
+__all__ = ["Helm", "HelmError", "build"]

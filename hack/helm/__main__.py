@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from .build import HelmError, build
+from .build import build
+from .errors import HelmError
 from .table import filled
 
 CHART = Path(__file__).parents[2] / "charts" / "hypernova"

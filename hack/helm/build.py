@@ -17,6 +17,8 @@ from hack.cache import built, cache_dir, digest
 from hack.devcluster.errors import ClusterError
 from hack.devcluster.locking import locked
 
+from .errors import HelmError
+
 MODULE = Path(__file__).parent / "module"
 INPUTS = ("go.mod", "go.sum")
 COMMAND = "helm.sh/helm/v4/cmd/helm"
@@ -27,10 +29,6 @@ FLAGS = ("-trimpath", "-buildvcs=false", "-mod=readonly")
 
 BUILD_SECONDS = 3600
 """How long a cold build may take: 3 minutes on two quiet cores, much more on a busy machine."""
-
-
-class HelmError(Exception):
-    """Helm could not be built; the message says why."""
 
 
 @cache

@@ -14,6 +14,12 @@ app.kubernetes.io/name: hypernova
 app.kubernetes.io/component: {{ last . }}
 {{- end }}
 
+{{/* Labels of Pods: nothing that would start them anew with a chart that changes nothing about them. */}}
+{{- define "hypernova.podLabels" -}}
+app.kubernetes.io/part-of: hypernova
+{{ include "hypernova.selector" . }}
+{{- end }}
+
 {{/* A component's image; call with (list . "component"). */}}
 {{- define "hypernova.image" -}}
 {{- $image := (first .).Values.image -}}
