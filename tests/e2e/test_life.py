@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+
 from support.builders import an_instance
 from support.user import LINUX, SECTOR, User
+from support.waiting import eventually
 
 
 def test_an_applied_instance_boots_a_guest_that_has_its_name_address_keys_and_user_data(user: User) -> None:
@@ -14,6 +18,32 @@ def test_an_applied_instance_boots_a_guest_that_has_its_name_address_keys_and_us
     assert ready[1] == "web-1"
     assert ready[2] == instance["status"]["addresses"][0]["ip"]
     user.wait_console("web-1", "USER-DATA-RAN on web-1")
+
+
+def test_user_data_in_a_secret_reaches_the_guest_once_its_namespace_is_open(user: User) -> None:
+    user_data = "#!/bin/sh\necho SECRET-RAN on $(hostname) >/dev/console\n"
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "web-init"},
+        "stringData": {"user-data": user_data},
+    }
+    with user.having(secret):
+        user.create("web-1", **LINUX, userData={"secretKeyRef": {"name": "web-init", "key": "user-data"}})
+        command = eventually(
+            lambda: re.search(r"kubectl (create rolebinding \S+ .*?);", _ready(user)), "what to type", 90
+        )
+        user.kubectl(*shlex.split(command[1]))
+        try:
+            user.wait_console("web-1", "SECRET-RAN on web-1")
+        finally:
+            user.kubectl("delete", "rolebinding", "hypernova-user-data")
+
+
+def _ready(user: User) -> str:
+    """The message of the condition Ready; empty if there is none."""
+    conditions = user.get("web-1").get("status", {}).get("conditions", [])
+    return next((str(each["message"]) for each in conditions if each["type"] == "Ready"), "")
 
 
 def test_the_table_says_what_where_and_how_it_is(user: User) -> None:

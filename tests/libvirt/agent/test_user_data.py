@@ -6,6 +6,7 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ async def asking_node(
     """The shared host with an agent that knows where the conductor is."""
     node = make_node(cluster, client, host, tmp_path, namespace)
     flags = program.conductor_flags(cluster, tmp_path, node.name)
-    node.agent = program.agent(cluster, host, tmp_path, node.name, *flags)
+    node = replace(node, agent=program.agent(cluster, host, tmp_path, node.name, *flags))
     await node.start()
     yield node
     await node.clear()
