@@ -70,4 +70,6 @@ def _command(folder: Path, namespace: str, address: str) -> list[str]:
 
 
 if __name__ == "__main__":
+    # Inherited by dnsmasq, which it would end until it has a handler of its own. It reads its file only after that.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     asyncio.run(serve(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4]))

@@ -83,6 +83,10 @@ class KubeLab:
         node.start()
         return node
 
+    def node(self, name: str) -> Node:
+        """The node of this name that was added."""
+        return next(node for node in self.nodes if node.name == name)
+
     def load(self, archive: Path) -> None:
         """An image, as an OCI archive, for all nodes, and for those added later."""
         kept = self._images / archive.name

@@ -50,7 +50,8 @@ class Node:
         self._cluster = cluster
         self._images = images
         self._labels = labels
-        self._cgroup = f"hypernova-lab-{digest([str(host.folder)])}"
+        self.cgroup = f"hypernova-lab-{digest([str(host.folder)])}"
+        """Its branch of the machine's cgroups, with all its Pods."""
 
     def start(self) -> None:
         """Power on, start all that a node has, and return when it is Ready for Pods. What runs already stays.
@@ -60,7 +61,7 @@ class Node:
             ClusterError: the node is not Ready in time.
         """
         if not self.host.is_up:
-            cgroups.make(self._cgroup)
+            cgroups.make(self.cgroup)
             self.host.up()
             self._set_up()
         self.host.start_libvirtd()
@@ -74,7 +75,7 @@ class Node:
     def power_cut(self) -> None:
         """End everything in it at once, guests and Pods included. `start` powers it on again, with its disks."""
         self.host.power_cut()
-        cgroups.remove(self._cgroup)
+        cgroups.remove(self.cgroup)
 
     def disconnect(self) -> None:
         """Pull its network cable: what runs in it goes on."""
@@ -129,7 +130,7 @@ class Node:
         subject = f"/O=system:nodes/CN=system:node:{self.name}"
         serving = Certificate(f"kubelet-{self.name}", subject, addresses=(self.host.address,), names=(self.name,))
         credentials = Credentials(self._cluster.ca_certificate, *self._cluster.certificate(serving))
-        settings = configuration.kubelet(self._cgroup, Underlay.OWN_ADDRESS, credentials)
+        settings = configuration.kubelet(self.cgroup, Underlay.OWN_ADDRESS, credentials)
         arguments = [
             *(str(build()), KUBELET, f"--config={self._write('kubelet.yaml', settings)}"),
             f"--kubeconfig={self._cluster.node_kubeconfig(Certificate(f'node-{self.name}', subject))}",
@@ -150,9 +151,9 @@ class Node:
         return self.host.run("ctr", "--namespace=k8s.io", *arguments, timeout=IMPORT_SECONDS).stdout
 
     def _is_ready(self, since: float) -> bool:
-        """Whether kubelet has said so since then, and the scheduler may believe it."""
-        path = f"/api/v1/nodes/{self.name}"
-        return self._cluster.admin.exists(path) and is_ready(self._cluster.admin.get(path), since)
+        """Whether kubelet has said so since then, the scheduler may believe it, and the API server reaches it."""
+        admin, path = self._cluster.admin, f"/api/v1/nodes/{self.name}"
+        return admin.exists(f"{path}/proxy/healthz") and is_ready(admin.get(path), since)
 
     def _write(self, name: str, text: str) -> Path:
         file = self.host.folder / "node" / name
