@@ -18,7 +18,7 @@ SECONDS = 120
 IN_A_CONTAINER = """
 mount --bind "$0" "$0"
 mount -o remount,bind,ro "$0"
-exec setpriv --no-new-privs chroot --userspec=10001:10001 --groups= "$0" "$@"
+exec setpriv --no-new-privs /usr/sbin/chroot --userspec=10001:10001 --groups= "$0" "$@"
 """
 """As a Pod would have it: read-only, uid 10001, no capability; with nothing of the kernel's file systems."""
 
