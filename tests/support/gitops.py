@@ -20,12 +20,17 @@ from hypernova_agent.settings import Settings
 from hypernova_agent.sync import Sync
 from hypernova_kube.client import Client
 from hypernova_kube.errors import NotFound
-from hypernova_kube.resources import Object
+from hypernova_kube.resources import Object, Resource
 from support.memory_host import Machine, MemoryHost, MemoryVolume
 from support.operators import RESOURCES
 from support.waiting import eventually_async
 
 GITOPS = Path(__file__).parents[2] / "examples/gitops"
+EVERYTHING = RESOURCES | {
+    "RoleBinding": Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding"),
+    "ServiceAccount": Resource("", "v1", "serviceaccounts", "ServiceAccount"),
+}
+"""Kinds in the directories, and more."""
 
 
 class Town:
@@ -39,6 +44,10 @@ class Town:
     async def kubectl(self, *arguments: str, given: str = "") -> str:
         """kubectl in a thread: agents go on meanwhile, in this event loop."""
         return await asyncio.to_thread(self._cluster.kubectl, *arguments, input=given)
+
+    def account(self, namespace: str, name: str) -> Path:
+        """The kubeconfig of a ServiceAccount."""
+        return self._cluster.service_account_kubeconfig(namespace, name)
 
     async def objects(self, part: str) -> list[Object]:
         """What kustomize makes of a directory, e.g. `production/project`."""
@@ -62,7 +71,7 @@ class Town:
         """The object as it is in the cluster; None if it is not."""
         metadata = obj["metadata"]
         with suppress(NotFound):
-            return await self.client.get(RESOURCES[obj["kind"]], metadata["name"], metadata.get("namespace", ""))
+            return await self.client.get(EVERYTHING[obj["kind"]], metadata["name"], metadata.get("namespace", ""))
         return None
 
     async def get(self, obj: Object) -> Object:

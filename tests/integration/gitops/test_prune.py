@@ -9,7 +9,7 @@ from hypernova_kube.resources import Object
 from support.gitops import Town
 
 PARTS = ["production/cluster", "production/project"]
-KINDS = ("ComputeQuota", "Image", "Instance", "InstanceGroup", "KeyPair")
+KINDS = ("Image", "Instance", "InstanceGroup", "KeyPair")
 BY_LABEL = (
     "--selector=app.kubernetes.io/part-of=shop",
     *(f"--prune-allowlist=compute.hypernova.dev/v1alpha1/{kind}" for kind in KINDS),
@@ -34,7 +34,6 @@ async def test_an_instance_that_has_left_is_gone_with_its_guest_and_the_others_r
         return str(await town.kubectl("apply", "--prune", *how, "--wait=false", "--filename=-", given=listed))
 
     await town.apply(PARTS[:1], "--server-side")
-    await town.kubectl("create", "namespace", "shop", "--save-config")
     await apply(project)
     await town.settled(catalog + project)
     before = town.domains()
