@@ -35,8 +35,14 @@ def bare_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture
 def release(bare_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Helm]:
-    """Helm towards that cluster. What was installed goes after the test, and what an uninstall keeps, too."""
+    """Helm towards that cluster. What was installed goes after the test, and what an uninstall keeps stays."""
     helm = Helm(tmp_path_factory.mktemp("helm"), bare_cluster.kubeconfig)
     yield helm
     helm("uninstall", "hypernova", f"--namespace={NAMESPACE}", "--ignore-not-found")
+
+
+@pytest.fixture
+def no_kinds_after(bare_cluster: Cluster, release: Helm) -> Iterator[None]:
+    """For who installs others than ours: what an uninstall keeps goes, too."""
+    yield
     bare_cluster.kubectl("delete", ",".join(CLUSTER_WIDE), "--selector=app.kubernetes.io/part-of=hypernova")

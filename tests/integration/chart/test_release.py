@@ -111,6 +111,7 @@ def test_kinds_and_their_policies_stay_and_an_install_anew_takes_them_up(release
     assert kind(bare_cluster)["metadata"]["uid"] == before
 
 
+@pytest.mark.usefixtures("no_kinds_after")
 def test_an_upgrade_changes_kinds_and_a_rollback_changes_them_back(
     release: Helm, bare_cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -133,6 +134,7 @@ def test_a_second_release_is_refused_and_told_of_the_first(release: Helm) -> Non
             release("install", "mine", str(CHART), "--namespace=default", WITH_REGISTRY, *flags)
 
 
+@pytest.mark.usefixtures("no_kinds_after")
 def test_after_an_uninstall_another_release_can_take_the_kinds_over(release: Helm, bare_cluster: Cluster) -> None:
     release("install", *RELEASE)
     release("uninstall", "hypernova", HERE)
@@ -146,6 +148,7 @@ def test_after_an_uninstall_another_release_can_take_the_kinds_over(release: Hel
     release("uninstall", "mine", "--namespace=default")
 
 
+@pytest.mark.usefixtures("no_kinds_after")
 def test_a_chart_older_than_the_kinds_is_refused(release: Helm, tmp_path: Path) -> None:
     release("install", "hypernova", str(other_chart(tmp_path, "0.2.0")), HERE, WITH_REGISTRY)
 
