@@ -49,10 +49,8 @@ IDLE_SECONDS = 20.0
 _WAIT_SECONDS = 900.0
 
 
-def program(stack: Stack, name: str, module: str, account: str, *flags: str) -> Program:
+def program(stack: Stack, name: str, module: str, *flags: str) -> Program:
     """One of ours as a process, sampled if that is asked for."""
-    kubeconfig = stack.cluster.service_account_kubeconfig(NAMESPACE, account)
-    flags = ("--kubeconfig", str(kubeconfig), *flags)
     if PROFILE:
         flags += ("--module", module, "--samples", str(Path(PROFILE).absolute() / f"{name}.txt"))
         module = "tests.bench.scale.sampled"
@@ -67,23 +65,34 @@ class Bench:
         self._client = client
         self._load = Load(client, SHA256)
         self._idle: dict[str, float] = {}  # CPU seconds a second, of each process, while nothing happens
-        self.operator = program(stack, "operator", "hypernova_operator", "hypernova-operator", "--identity", "bench")
+        self._logins = stack.folder / "logins"
+        login = stack.cluster.service_account_kubeconfig(NAMESPACE, "hypernova-operator")
+        flags = ("--kubeconfig", str(login), "--identity", "bench")
+        self.operator = program(stack, "operator", "hypernova_operator", *flags)
         self.agents = program(
             stack,
             "agents",
             "tests.bench.scale.agents",
-            "hypernova-node-agent",
-            *("--hosts", str(HOSTS), "--image-sha256", SHA256),
+            *("--kubeconfigs", str(self._logins), "--hosts", str(HOSTS), "--image-sha256", SHA256),
         )
 
     async def bring_up(self) -> None:
         """Operator and agents, all of them registered."""
-        await self._load.prepare([node_name(number) for number in range(HOSTS)])
+        nodes = [node_name(number) for number in range(HOSTS)]
+        await self._load.prepare(nodes)
+        await asyncio.to_thread(self._log_in, nodes)
         await asyncio.to_thread(self.operator.start)
         started, cpu = time.monotonic(), self._cpu()
         await asyncio.to_thread(self.agents.start)
         await eventually_async(self._all_ready, "all hypervisors to be registered", _WAIT_SECONDS)
         result("scale_register", {"hosts": HOSTS, "seconds": time.monotonic() - started, **_milliseconds(cpu, HOSTS)})
+
+    def _log_in(self, nodes: list[str]) -> None:
+        """A token for each node's agent: it may write what is that node's alone."""
+        self._logins.mkdir(exist_ok=True)
+        for node in nodes:
+            login = self._stack.cluster.service_account_kubeconfig(NAMESPACE, "hypernova-node-agent", node=node)
+            login.rename(self._logins / f"{node}.yaml")
 
     async def warm_up(self) -> None:
         """Use everything once: connections, and the API server's buffers for watches, which grow with the traffic."""

@@ -1,8 +1,8 @@
 """Simulated hypervisors: the agent's own `Sync`, on hosts in memory, many in one process.
 
-Each has all that a real agent has: its client with its own connections, two watches, a heartbeat every 10 s. They share
-one login, as reading a kubeconfig a thousand times is no part of what is measured, and the metrics. The one image is in
-every pool, under the names the image store gives it, as on a node that has run it before.
+Each has all that a real agent has: a token of its node, its client with its own connections, two watches, a heartbeat
+every 10 s. They share the metrics. The one image is in every pool, under the names the image store gives it, as on a
+node that has run it before.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ START_SECONDS = 10.0
 class Options:
     """The command line."""
 
-    kubeconfig: Path
+    kubeconfigs: Path
+    """A folder with one for each node, `NODE.yaml`."""
+
     namespace: str
     probe_host: str
     probe_port: int
@@ -62,14 +64,13 @@ async def run(options: Options) -> None:
     """All of them, until SIGTERM."""
     registry = CollectorRegistry()
     metrics, kube_metrics = AgentMetrics(registry), Metrics(registry)
-    log_in = log_in_from(options.kubeconfig)
-    login = await log_in()
 
     async def one(number: int) -> None:
         await asyncio.sleep(START_SECONDS * number / options.hosts)
         host = MemoryHost(machine_with_image(options.image_sha256))
         settings = Settings(node_name=node_name(number), namespace=options.namespace)
-        client = Client(Transport(log_in, login, "hypernova-agent/bench", kube_metrics), kube_metrics)
+        log_in = log_in_from(options.kubeconfigs / f"{settings.node_name}.yaml")
+        client = Client(Transport(log_in, await log_in(), "hypernova-agent/bench", kube_metrics), kube_metrics)
         async with client, aiohttp.ClientSession() as session:
             sync = Sync(settings, client, host, ImageStore(host, session, metrics), metrics)
             await sync.run()
@@ -89,7 +90,7 @@ async def run(options: Options) -> None:
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kubeconfig", type=Path, required=True)
+    parser.add_argument("--kubeconfigs", type=Path, required=True)
     parser.add_argument("--namespace", required=True)
     parser.add_argument("--probe-host", required=True)
     parser.add_argument("--probe-port", type=int, required=True)

@@ -301,12 +301,19 @@ async def test_what_an_agent_writes_of_its_own_passes(scene: Scene) -> None:
     await scene.report(agent, here, conditions=[a_condition("Ready")])
     await scene.admin.delete(HYPERVISORS, here)
     await scene.make(agent, HYPERVISORS, name=here, spec={})
+    assert (await agent.get(HYPERVISORS, here))["metadata"]["name"] == here  # as when another has made it first
     for _ in range(2):
         await scene.hold(agent, LEASE_PREFIX + here, here)
     await scene.ask(agent, Signer.AGENT_SERVING)
     event = await scene.event(agent, here, scene.instance("web-here"))
     await agent.patch(EVENTS, event["metadata"]["name"], {"count": 2}, scene.namespace)
     await scene.event(agent, here, {"apiVersion": HYPERVISORS.api_version, "kind": "Hypervisor", "name": here})
+
+
+async def test_what_the_console_proxy_writes_for_its_users_passes(scene: Scene) -> None:
+    asked_by = {"annotations": {"compute.hypernova.dev/requested-by": "ann"}}
+    spec = {"instance": "web-here", "type": "Reboot"}
+    await scene.make(scene.console, ACTIONS, scene.namespace, spec=spec, metadata=asked_by)
 
 
 BY_THE_OPERATOR: dict[str, tuple[Act, str]] = {
