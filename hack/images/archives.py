@@ -57,7 +57,7 @@ def _build(components: list[str], inputs: Inputs, home: Path) -> None:
         return
     folder = home / inputs.key
     folder.mkdir(exist_ok=True)
-    with engine(home / "store") as builder:
+    with engine(home) as builder:
         with _stage("base"):
             below = base(builder)
         # In the order of the Containerfile: a target's build passes through the stages before it.
@@ -100,7 +100,7 @@ def _archive(builder: Engine, name: str, place: Path) -> None:
 
 
 def _states(home: Path) -> list[Path]:
-    return [path for path in home.iterdir() if path.is_dir() and path.name != "store"]
+    return [path for path in home.iterdir() if path.is_dir() and path.name not in ("store", "scratch")]
 
 
 @contextmanager

@@ -34,9 +34,9 @@ def base(engine: Engine) -> str:
     name = f"localhost/hypernova/base:{digest([*MAKE, AUTHORITIES])}"
     if name in engine.run("buildah", "images", "--format", "{{.Name}}:{{.Tag}}", title="images"):
         return name
-    with tempfile.TemporaryDirectory(prefix="hypernova-base.") as folder:
+    with tempfile.TemporaryDirectory(dir=engine.configuration.parent) as folder:
         context = Path(folder)
-        engine.run("env", f"TMPDIR={folder}", *MAKE, context / "base.tar", title="base")
+        engine.run(*MAKE, context / "base.tar", title="base")
         (context / "Containerfile").write_text(CONTAINERFILE)
         engine.run("buildah", "build", "--isolation", "chroot", "--tag", name, context, title="base")
     return name

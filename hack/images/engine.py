@@ -7,9 +7,9 @@ by SIGKILL. What it had begun in the store is swept away by the next.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ class Engine:
     """A store of images and layers, and the programs that work with it."""
 
     configuration: Path
-    """containers-storage.conf(5)."""
+    """containers-storage.conf(5), in a folder that temporary files may be put in."""
 
     def run(self, *command: str | Path, title: str) -> list[str]:
         """Runs a command and gives the last lines it wrote, telling on stderr what it is at if it takes long.
@@ -46,11 +46,11 @@ class Engine:
         """
         said: deque[str] = deque(maxlen=40)
         started = told = time.monotonic()
-        environment = os.environ | {"CONTAINERS_STORAGE_CONF": str(self.configuration)}
+        own = {"CONTAINERS_STORAGE_CONF": str(self.configuration), "TMPDIR": str(self.configuration.parent)}
         try:
             process = subprocess.Popen(
                 [*OWN_NAMESPACES, "timeout", f"{COMMAND_SECONDS:.0f}", *command],
-                env=environment,
+                env=os.environ | own,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -76,16 +76,19 @@ class Engine:
 
 
 @contextmanager
-def engine(store: Path) -> Iterator[Engine]:
-    """An engine whose images and layers are kept in the folder `store`. One at a time: see `archives`.
+def engine(home: Path) -> Iterator[Engine]:
+    """An engine with its images and layers in `home`/store. One at a time: see `archives`.
 
-    What is true only as long as mounts exist is in a folder that goes: after a kill nothing is taken for mounted.
+    What is true only as long as a command runs is in `home`/scratch, and goes: after a kill nothing is taken for mounted.
     """
+    store, scratch = home / "store", home / "scratch"
+    shutil.rmtree(scratch, ignore_errors=True)
     store.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="hypernova-images.") as scratch:
-        configuration = Path(scratch, "storage.conf")
-        lines = ('driver = "overlay"', f'graphroot = "{store}"', f'runroot = "{scratch}/run"')
-        configuration.write_text("\n".join(["[storage]", *lines, ""]))
-        made = Engine(configuration)
-        made.run("buildah", "rm", "--all", title="remains of builds")
-        yield made
+    scratch.mkdir()
+    configuration = scratch / "storage.conf"
+    lines = ('driver = "overlay"', f'graphroot = "{store}"', f'runroot = "{scratch}/run"')
+    configuration.write_text("\n".join(["[storage]", *lines, ""]))
+    made = Engine(configuration)
+    made.run("buildah", "rm", "--all", title="remains of builds")
+    yield made
+    shutil.rmtree(scratch)

@@ -92,7 +92,7 @@ def test_no_file_gives_rights_and_none_is_everybodys_to_write_but_temporary_ones
             continue
         mode = path.stat().st_mode
         assert not mode & (stat.S_ISUID | stat.S_ISGID), path
-        assert not mode & stat.S_IWOTH or path.relative_to(image.root) in map(Path, ("tmp", "var/tmp", "run/lock")), (
+        assert not mode & stat.S_IWOTH or path.relative_to(image.root) in map(Path, ("tmp", "var/tmp", "var/lock")), (
             path
         )
 
