@@ -113,6 +113,11 @@ class Registration:
         """The host does not answer, or refuses what an agent needs of it."""
         self._known = replace(self._known or Known(), fault=fault)
 
+    @property
+    def failing(self) -> bool:
+        """Whether the host did not answer, or refused, when it was asked last."""
+        return self._known is not None and self._known.fault is not None
+
     async def reconcile(self, _: str) -> float | None:
         """Make the object say what is known, if it does not; nothing is said before anything is.
 

@@ -242,9 +242,19 @@ class Sync:
             if what == _ORPHANS:
                 self._registration.found(await self._orphans.settle())
             else:
-                self._registration.has(await self._host.space())
+                await self._measure()
         except HostFault as error:
             log.warning(f"no look at {what}", error=error)
+
+    async def _measure(self) -> None:
+        """See how much room there is in the pool. A host that can't even tell is to get no new guests."""
+        try:
+            self._registration.has(await self._host.space())
+            if self._registration.failing:
+                self._learned(await self._host.facts())
+        except HostFault as error:
+            self._registration.fails(error)
+            raise
 
     async def _resync(self) -> None:
         """Now and then look at everything: events can be missed, and hosts change under us."""

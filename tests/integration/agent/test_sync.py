@@ -187,6 +187,20 @@ async def test_a_lost_host_is_told_and_its_instances_wait_for_it(agent: Agent) -
     assert agent.sync.not_ready() == []
 
 
+async def test_a_pool_that_does_not_answer_is_told_until_it_does_again(agent: Agent) -> None:
+    await agent.hypervisor_says("LibvirtReady")
+    agent.host.machine.fails.add("space")
+    agent.sync._looks.add("space")
+    told = await agent.hypervisor_says("HostError")
+    ready = find(told.status.conditions, "Ready")
+    assert ready is not None
+    assert ready.message.startswith("internal error: space does not work today; running guests go on")
+
+    agent.host.machine.fails.clear()
+    agent.sync._looks.add("space")
+    await agent.hypervisor_says("LibvirtReady")
+
+
 async def test_the_administrator_s_overcommit_is_taken_up_at_once(agent: Agent) -> None:
     await agent.hypervisor_says("LibvirtReady")
     await agent.admin.patch(HYPERVISORS, agent.node, {"spec": {"overcommit": {"cpu": 1.0}}})

@@ -41,6 +41,7 @@ async def test_a_libvirtd_that_hangs_is_noticed_and_found_again(
     pending = [subject.host.domains(), subject.host.volumes(), subject.host.facts(), subject.host.destroy(uid), upload]
     outcomes = await asyncio.gather(*pending, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [HostUnreachable] * len(pending)
+    await eventually_async(lambda: subject.lost, "the loss to be told")  # each connection finds it out by itself
     assert subject.lost == ["libvirt has not answered for 4 s"]
     for _ in range(2):
         with pytest.raises(HostUnreachable, match="did not answer"):
@@ -306,6 +307,7 @@ async def test_a_hung_libvirtd_is_noticed_while_it_saves_and_copies(
     breakable.lab_host.pause_libvirtd()
     outcomes = await asyncio.gather(half.task, saving.task, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [HostUnreachable] * 2
+    await eventually_async(lambda: subject.lost, "the loss to be told")  # each connection finds it out by itself
     assert subject.lost == ["libvirt has not answered for 4 s"]
     breakable.go_on()
     await subject.connect()

@@ -20,6 +20,12 @@ from hypernova_agent.libvirt.listening import listen
 P = ParamSpec("P")
 T = TypeVar("T")
 
+CALL_SECONDS = 60.0
+"""How long libvirt may take to answer what it knows, or what takes a file system or a monitor a moment."""
+
+PATIENT_SECONDS = 900.0
+"""How long it may take to start or end a guest: the kernel first clears its memory, which may be a terabyte."""
+
 CALLS = min(max(4, 2 * (os.cpu_count() or 1)), 16)
 """Calls at a time: guests started and stopped fastest with two per CPU, and libvirtd has 20 threads for all clients."""
 
@@ -62,7 +68,7 @@ class Connection:
         await self.close()
         start_event_loop()
         listener, *rest = await self._opener.open(1 + CALLS)
-        session = _Session(Lines([listener]), Lines(rest))
+        session = _Session(Lines([listener]), Lines(rest, self._open_one))
 
         def lost(why: str) -> None:
             if self._session is session:
@@ -86,8 +92,14 @@ class Connection:
             await session.end()
 
     async def call(self, work: Callable[Concatenate[libvirt.virConnect, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do blocking work on the connection; see `Lines.call`."""
-        return await self._open_session().calls.call(work, *args, **kwargs)
+        """Do blocking work on the connection; see `Lines.call_within`."""
+        return await self._open_session().calls.call_within(CALL_SECONDS, work, *args, **kwargs)
+
+    async def call_patiently(
+        self, work: Callable[Concatenate[libvirt.virConnect, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """The same for work that may take minutes."""
+        return await self._open_session().calls.call_within(PATIENT_SECONDS, work, *args, **kwargs)
 
     @contextlib.asynccontextmanager
     async def exclusive(self) -> AsyncIterator[Lines]:
@@ -96,7 +108,7 @@ class Connection:
         It ends with the connection it was asked of.
         """
         session = self._open_session()
-        lines = Lines(await self._opener.open(1))
+        lines = Lines([await self._open_one()])
         session.exclusive.append(lines)
         try:
             if self._session is not session:
@@ -105,6 +117,10 @@ class Connection:
         finally:
             session.exclusive.remove(lines)
             await lines.close()
+
+    async def _open_one(self) -> libvirt.virConnect:
+        (virt,) = await self._opener.open(1)
+        return virt
 
     def _open_session(self) -> _Session:
         if self._session is None:

@@ -98,7 +98,7 @@ class LibvirtHost:
         await self._connection.call(domains.define, xml)
 
     async def start(self, uid: str, *, paused: bool = False) -> None:
-        if await self._connection.call(domains.start, uid, paused=paused) and not paused:
+        if await self._connection.call_patiently(domains.start, uid, paused=paused) and not paused:
             self._errands.run(self._ask(lambda virt: agent.set_time(virt, uid)))
 
     async def pause(self, uid: str) -> None:
@@ -165,7 +165,7 @@ class LibvirtHost:
         await self._connection.call(domains.shutdown, uid)
 
     async def destroy(self, uid: str) -> None:
-        await self._connection.call(domains.destroy, uid)
+        await self._connection.call_patiently(domains.destroy, uid)
 
     async def undefine(self, uid: str) -> None:
         await self._connection.call(domains.undefine, uid)

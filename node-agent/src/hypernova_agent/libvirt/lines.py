@@ -4,80 +4,143 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from queue import SimpleQueue
+import functools
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Concatenate, ParamSpec, TypeVar
 
 import libvirt
 
-from hypernova_agent.host import HostUnreachable
+from hypernova_agent.host import HostError, HostUnreachable
 from hypernova_agent.libvirt.errors import host_fault
+from hypernova_agent.libvirt.threads import ended, in_thread
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+MOST_UNANSWERED = 12
+"""Calls that may hang at once and still be replaced by other lines: libvirtd itself works on 20 at a time."""
+
 
 class Lines:
-    """Some connections to libvirtd, and a thread for each.
+    """Some connections to libvirtd, each for one call at a time.
 
-    A connection carries one call at a time, because libvirt's keep-alive frees only one: of several calls that wait on
-    one connection when libvirtd hangs, all others would wait until it goes on (seen with libvirt 9.0).
+    One, because libvirt's keep-alive frees only one: of several calls that wait on one connection when libvirtd hangs,
+    all others would wait until it goes on (seen with libvirt 9.0).
+
+    Keep-alive does not help against one call that hangs in a libvirtd that else works: on a file system that has gone
+    away, or a QEMU that stands still. Such a call is given up in time, and another connection takes its line's place.
     """
 
-    def __init__(self, connections: Sequence[libvirt.virConnect]) -> None:
+    def __init__(
+        self,
+        connections: Sequence[libvirt.virConnect],
+        another: Callable[[], Awaitable[libvirt.virConnect]] | None = None,
+    ) -> None:
+        """Take the connections over.
+
+        Args:
+            connections: at least one.
+            another: opens one more, in place of one whose call was given up. Raises HostUnreachable.
+        """
         self._count = len(connections)
-        self._free: SimpleQueue[libvirt.virConnect] = SimpleQueue()
+        self._free: asyncio.Queue[libvirt.virConnect] = asyncio.Queue()
         for virt in connections:
-            self._free.put(virt)
-        self._threads = ThreadPoolExecutor(self._count, thread_name_prefix="libvirt")
+            self._free.put_nowait(virt)
+        self._another = another
+        self._unanswered = 0
+        self._replacing: set[asyncio.Task[None]] = set()
         self._closed = False
         self.undo = contextlib.ExitStack()
-        """Closed in one of the threads before the connections are: as long as libvirt has a callback on one, it keeps
-        it."""
+        """Closed before the connections are: as long as libvirt has a callback on one, it keeps it."""
 
     async def call(self, work: Callable[Concatenate[libvirt.virConnect, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do blocking work on one of the connections, however long it takes; see `call_within`."""
+        return await self.call_within(None, work, *args, **kwargs)
+
+    async def call_within(
+        self,
+        seconds: float | None,
+        work: Callable[Concatenate[libvirt.virConnect, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
         """Do blocking work on one of the connections.
 
-        Work that was asked for is done, and waited for, even when the caller is cancelled: nothing goes on behind
-        the back of whoever cleans up.
+        Work that was begun is done, and waited for, even when the caller is cancelled: nothing goes on behind the back
+        of whoever cleans up. But for work that hangs: nobody waits longer than that many seconds for it.
 
         Raises:
             HostUnreachable: the connection was lost, or the lines are closed.
-            HostError: libvirt refused.
+            HostError: libvirt refused, or did not answer in time.
         """
         if self._closed:
             raise HostUnreachable("not connected to libvirt")
+        try:
+            async with asyncio.timeout(seconds):
+                virt = await self._free.get()
+        except TimeoutError:
+            raise _unanswered(work, seconds) from None
 
-        def on_free_line() -> T:
-            virt = self._free.get()
+        def on_the_line() -> T:
             try:
                 return work(virt, *args, **kwargs)
             except libvirt.libvirtError as error:
                 raise host_fault(error, alive=is_alive(virt)) from error
-            finally:
-                self._free.put(virt)
 
-        return await _ended(self._threads.submit(on_free_line))
+        job = asyncio.wrap_future(in_thread(on_the_line, "libvirt"))
+        try:
+            return await ended(job, seconds)
+        except TimeoutError:
+            raise _unanswered(work, seconds) from None
+        finally:
+            if job.done():
+                self._free.put_nowait(virt)
+            else:
+                self._give_up(job, virt)
 
     async def close(self) -> None:
         """Take no more calls, let those under way end, and close the connections."""
         if self._closed:
             return
         self._closed = True
-        await _ended(self._threads.submit(self._undo))
-        # libvirt crashes when a connection is closed under a call: each is closed by who got it from the free ones.
-        for closing in [self._threads.submit(self._close_one) for _ in range(self._count)]:
-            await _ended(closing)
-        self._threads.shutdown(wait=False)
+        await ended(asyncio.create_task(self._close()))
+
+    async def _close(self) -> None:
+        if self._replacing:
+            await asyncio.wait(self._replacing)
+        await asyncio.wrap_future(in_thread(self._undo, "libvirt"))
+        # libvirt crashes when a connection is closed under a call: each is closed by who got it from the free ones,
+        # after all who wait for one.
+        for _ in range(self._count):
+            await _hang_up(await self._free.get())
 
     def _undo(self) -> None:
         with contextlib.suppress(libvirt.libvirtError):  # all is taken back: what the host says against it comes last
             self.undo.close()
 
-    def _close_one(self) -> None:
-        with contextlib.suppress(libvirt.libvirtError):  # a lost one can't be closed, nor need it
-            self._free.get().close()
+    def _give_up(self, job: asyncio.Future[T], virt: libvirt.virConnect) -> None:
+        """Do without a line whose call hangs, until it ends."""
+        self._count -= 1
+        self._unanswered += 1
+        job.add_done_callback(functools.partial(self._answered, virt))
+        if self._another is not None and self._unanswered <= MOST_UNANSWERED:
+            self._begin(self._replace(self._another))
+
+    def _answered(self, virt: libvirt.virConnect, job: asyncio.Future[T]) -> None:
+        self._unanswered -= 1
+        if not job.cancelled():
+            job.exception()  # looked at: nobody else will
+        self._begin(_hang_up(virt))
+
+    async def _replace(self, another: Callable[[], Awaitable[libvirt.virConnect]]) -> None:
+        with contextlib.suppress(HostUnreachable):  # then all connections end soon, and come anew
+            self._free.put_nowait(await another())
+            self._count += 1
+
+    def _begin(self, errand: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(errand)
+        self._replacing.add(task)
+        task.add_done_callback(self._replacing.discard)
 
 
 def is_alive(virt: libvirt.virConnect) -> bool:
@@ -88,16 +151,17 @@ def is_alive(virt: libvirt.virConnect) -> bool:
         return False
 
 
-async def _ended(job: Future[T]) -> T:
-    """The job's result; on cancellation, too, only after it has ended."""
-    result = asyncio.wrap_future(job)
-    cancelled: asyncio.CancelledError | None = None
-    while not result.done():
-        try:
-            await asyncio.wait([result])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        result.exception()  # looked at, so that asyncio doesn't report it as lost
-        raise cancelled
-    return result.result()
+async def _hang_up(virt: libvirt.virConnect) -> None:
+    def close() -> None:
+        with contextlib.suppress(libvirt.libvirtError):  # a lost one can't be closed, nor need it
+            virt.close()
+
+    await asyncio.wrap_future(in_thread(close, "libvirt"))
+
+
+def _unanswered(work: Callable[..., object], seconds: float | None) -> HostError:
+    asked = getattr(work, "__name__", "a call").replace("_", " ")
+    return HostError(
+        f"libvirt has not answered for {seconds:g} s ({asked}): look at the host's storage, at hanging QEMU processes "
+        "and at the log of libvirtd"
+    )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from concurrent.futures import Future
 
 import libvirt
 
 from hypernova_agent.host import HostUnreachable
 from hypernova_agent.libvirt.errors import shortened
+from hypernova_agent.libvirt.threads import in_thread
 
 KEEPALIVE_SECONDS = 5
 KEEPALIVE_COUNT = 3
@@ -35,7 +35,9 @@ class Opener:
         Raises:
             HostUnreachable: no answer, or none but an error.
         """
-        opening = self._pending.pop(count, None) or _open_in_thread(self._uri, count)
+        opening = self._pending.pop(count, None) or in_thread(
+            lambda: [_open(self._uri) for _ in range(count)], "libvirt-open"
+        )
         try:
             async with asyncio.timeout(OPEN_TIMEOUT):
                 return await asyncio.shield(asyncio.wrap_future(opening))
@@ -44,20 +46,6 @@ class Opener:
             raise HostUnreachable(f"libvirt did not answer within {OPEN_TIMEOUT:g} s") from None
         except libvirt.libvirtError as error:
             raise HostUnreachable(shortened(str(error))) from error
-
-
-def _open_in_thread(uri: str, count: int) -> Future[list[libvirt.virConnect]]:
-    opened: Future[list[libvirt.virConnect]] = Future()
-
-    def work() -> None:
-        try:
-            opened.set_result([_open(uri) for _ in range(count)])
-        except libvirt.libvirtError as error:
-            opened.set_exception(error)
-
-    # A daemon: a hung libvirtd must not keep the process from ending.
-    threading.Thread(target=work, name="libvirt-open", daemon=True).start()
-    return opened
 
 
 def _open(uri: str) -> libvirt.virConnect:
