@@ -1,10 +1,13 @@
 """Lab hosts: real libvirt, real network, honest failures."""
 
+import stat
+
 import libvirt
 import pytest
 
 from hack.guest import Guest
 from hack.lab import Host, Lab, LabError
+from hack.lab.libvirtd import SOCKET, SOCKET_GROUP
 from support.domains import connect, define, is_off, overlay, wait_for_line
 from support.waiting import eventually
 
@@ -94,6 +97,11 @@ def test_a_guest_that_ends_is_not_waited_for(own_host: Host, guest: Guest) -> No
     domain.destroy()
     assert is_off(domain)
     assert len(own_host.pids()) == 3
+
+
+def test_only_root_and_one_group_reach_libvirt(host: Host) -> None:
+    socket = host.path(SOCKET).stat()
+    assert (socket.st_uid, socket.st_gid, stat.S_IMODE(socket.st_mode)) == (0, SOCKET_GROUP, 0o770)
 
 
 def test_a_libvirtd_that_can_not_start_says_why(own_host: Host) -> None:
