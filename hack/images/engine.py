@@ -79,7 +79,7 @@ class Engine:
 def engine(home: Path) -> Iterator[Engine]:
     """An engine with its images and layers in `home`/store. One at a time: see `archives`.
 
-    What is true only as long as a command runs is in `home`/scratch, and goes: after a kill nothing is taken for mounted.
+    What is true only while a command runs is in `home`/scratch, and goes: after a kill nothing is taken for mounted.
     """
     store, scratch = home / "store", home / "scratch"
     shutil.rmtree(scratch, ignore_errors=True)

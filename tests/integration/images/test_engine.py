@@ -19,7 +19,7 @@ BUILDER = """
 import sys
 from pathlib import Path
 from hack.images.engine import Engine
-script = 'mount -t tmpfs none "$0" && touch "$0/../begun" && (sleep 600 & setsid sleep 600 & wait)'
+script = 'mount -t tmpfs none "$0" && { sleep 600 & setsid sleep 600 & } && touch "$0/../begun" && wait'
 Engine(Path("none")).run("sh", "-c", script, sys.argv[1], title="test")
 """
 
