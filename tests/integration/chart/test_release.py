@@ -87,13 +87,15 @@ def test_an_install_needs_no_node_and_says_what_to_type(release: Helm, bare_clus
 
 def test_labelled_nodes_are_named(release: Helm, bare_cluster: Cluster) -> None:
     labels = {"compute.hypernova.dev/hypervisor": "true"}
-    bare_cluster.admin.create("/api/v1/nodes", {"metadata": {"name": "node-a", "labels": labels}})
+    nodes = [f"node-{letter}" for letter in "abcdefg"]
+    for node in nodes:
+        bare_cluster.admin.create("/api/v1/nodes", {"metadata": {"name": node, "labels": labels}})
     try:
         notes = release("install", *RELEASE)
     finally:
-        bare_cluster.admin.delete("/api/v1/nodes/node-a")
+        bare_cluster.kubectl("delete", "nodes", *nodes)
 
-    assert "Agents go to 1 nodes: node-a" in notes
+    assert "Labelled as hypervisors: node-a, node-b, node-c, node-d, node-e and 2 more\n" in notes
 
 
 def test_kinds_and_their_policies_stay_and_an_install_anew_takes_them_up(release: Helm, bare_cluster: Cluster) -> None:
