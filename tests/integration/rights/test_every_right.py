@@ -48,15 +48,21 @@ OWN = "tests/integration/rights/test_stolen_tokens.py::"
 WRITES = f"{OWN}test_what_an_agent_writes_of_its_own_passes"
 SIGNING = "tests/integration/operator/test_signing.py::"
 
+MEET = f"{SIGNING}test_agent_and_console_meet_and_each_knows_the_other"
+"""Where the operator signs at once, nobody has to watch for it."""
+
+CATALOG = (
+    *("availabilityzones", "computequotas", "flavors", "hostaggregates", "images", "instancegroups", "keypairs"),
+    "namespaces",
+)
+
 ELSEWHERE = {
     **{(OPERATOR, resource, "list"): LISTED for resource in ("apiservices", "certificatesigningrequests", "leases")},
     **{(account, "configmaps", "list"): LISTED for account in audit.ACCOUNTS},
     **{(CONSOLE, resource, "list"): LISTED for resource in ("hypervisors", "instances", "consolesessions")},
     **{(AGENT, resource, "list"): LISTED for resource in ("hypervisors", "instances", "instanceactions")},
-    **{
-        (OPERATOR, resource, "get"): MISSED
-        for resource in ("availabilityzones", "computequotas", "hostaggregates", "instancegroups", "keypairs")
-    },
+    **{(OPERATOR, resource, "get"): MISSED for resource in CATALOG},
+    **{(account, "certificatesigningrequests", "watch"): MEET for account in (AGENT, CONSOLE)},
     (OPERATOR, "instanceactions", "get"): "tests/unit/operator/actions/test_actions.py"
     "::test_what_somebody_else_wrote_meanwhile_is_read_and_judged_anew",
     (OPERATOR, "events", "patch"): "tests/integration/kube/test_events.py"
@@ -73,7 +79,6 @@ ELSEWHERE = {
     (AGENT, "events", "patch"): WRITES,
     (CONSOLE, "consolesessions", "get"): "tests/integration/console/test_aggregated.py"
     "::test_a_ticket_by_kubectl_is_a_link_that_works_once_at_any_replica",
-    (CONSOLE, "certificatesigningrequests", "watch"): f"{SIGNING}test_agent_and_console_meet_and_each_knows_the_other",
     (CONSOLE, "instanceactions", "create"): f"{OWN}test_what_the_console_proxy_writes_for_its_users_passes",
 }
 """Rights that are for what goes wrong or seldom happens, by account, resource and verb: the test that uses them."""
