@@ -108,14 +108,14 @@ WITHOUT_KUBELETS = [
     # This controller would taint all nodes as unreachable after 50 s.
     "--controllers=*,-node-lifecycle-controller",
 ]
-"""For the controllers."""
+"""For the controllers, where Nodes are objects and nothing more."""
 
 FOR_KUBELETS = [
     # A node counts as lost after 15 s of silence rather than 50: long for a kubelet that reports every 2 s.
     "--node-monitor-grace-period=15s",
     "--node-monitor-period=1s",
 ]
-"""For the controllers."""
+"""For the controllers, where each Node has a kubelet."""
 
 
 def for_nodes(layout: Layout, network: Network) -> list[str]:

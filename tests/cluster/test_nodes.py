@@ -111,7 +111,7 @@ def lab(kubelab: KubeLab, tmp_path_factory: pytest.TempPathFactory) -> KubeLab:
 
 @pytest.fixture
 def pods(lab: KubeLab, request: pytest.FixtureRequest) -> Iterator[Pods]:
-    """A namespace that takes only what is restricted; `privileged` where a test's marker asks for it."""
+    """A namespace that takes only what is restricted; anything where a test's parameter says `privileged`."""
     name, level = f"test-{uuid.uuid4().hex[:8]}", getattr(request, "param", "restricted")
     labels = {"pod-security.kubernetes.io/enforce": level}
     admin = lab.cluster.admin
