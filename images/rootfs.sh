@@ -54,7 +54,7 @@ for package in "$work"/archives/*.deb; do
         --exclude='./usr/share/lintian/*' --exclude='./usr/share/bug/*' --exclude='./usr/share/bash-completion/*' \
         --exclude='./usr/lib/*/gconv' --exclude='./usr/lib/python3.*/pydoc_data' \
         --exclude='./usr/lib/python3.*/ensurepip' --exclude='./usr/lib/python3.*/test' \
-        --exclude='./usr/share/python*' --exclude='./usr/share/binfmts' --exclude='./usr/share/applications' \
+        --exclude='./usr/sbin/*' --exclude='./usr/share/python*' --exclude='./usr/share/binfmts' --exclude='./usr/share/applications' \
         --exclude='./usr/share/pixmaps' --exclude='./usr/share/gdb' --exclude='./var/cache' --exclude='./var/log'
 done
 rm -r "$work"
