@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from prometheus_client import CollectorRegistry
 
-from hypernova_kube.client import WatchEvent
+from hypernova_kube.client import Listing, WatchEvent
 from hypernova_kube.errors import AlreadyExists, Conflict, NotFound
 from hypernova_kube.metrics import Metrics
 from hypernova_kube.resources import Key, Object, Resource, key_of
@@ -113,6 +113,10 @@ class FakeClient:
 
     async def current_version(self, resource: Resource, **_selectors: str) -> int:
         return self._api.version
+
+    async def list(self, resource: Resource, **_selectors: str) -> Listing:
+        found = [copy.deepcopy(obj) for (plural, _), obj in self._api.stored.items() if plural == resource.plural]
+        return Listing(found, str(self._api.version))
 
     async def stream(self, resource: Resource, **_selectors: str) -> AsyncGenerator[WatchEvent, None]:
         for (plural, _), obj in list(self._api.stored.items()):

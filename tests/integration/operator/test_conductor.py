@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import shlex
 import uuid
@@ -12,8 +13,13 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from yarl import URL
 
+from hack.devcluster import Cluster
 from hack.devcluster.install import NAMESPACE
 from hypernova_agent.conductor import Conductor
 from hypernova_agent.errors import UserDataUnavailable
@@ -72,20 +78,26 @@ class Town:
         """What an operator hands out, asked once it serves agents."""
         file = self.folder / f"token-{uuid.uuid4().hex[:6]}"
         file.write_text(token or self.token(node=self.node))
-        address = (operator or self.operator).conductor
+        asked = operator or self.operator
         conductor = Conductor(
-            self.client, Settings(node_name=self.node, conductor_address=address, conductor_token_file=file)
+            self.client, Settings(node_name=self.node, conductor_address=asked.conductor, conductor_token_file=file)
         )
+
+        last: list[str] = []
 
         async def ask() -> tuple[bytes] | None:
             try:
                 return (await conductor.user_data(source),)
             except UserDataUnavailable as refused:
                 if refused.reason == "ConductorUnreachable":
+                    last.append(str(refused))
                     return None
                 raise
 
-        (content,) = await eventually_async(ask, "the conductor to answer")
+        try:
+            (content,) = await eventually_async(ask, "the conductor to answer", 60)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it was {last[-1]}\n{asked.log[-4000:]}") from None
         return content
 
     async def refused(self, source: InSecret, token: str = "") -> tuple[str, str]:
@@ -179,11 +191,27 @@ async def test_nobody_but_the_nodes_own_agent_gets_it(town: Town) -> None:
         "for the API server": (town.token(node=town.node, audience=""), "Unauthenticated"),
         "for somebody else": (town.token(node=town.node, audience="vault"), "Unauthenticated"),
         "that is none": ("rubbish", "Unauthenticated"),
+        "that has ended": (signed_anew(town.cloud.cluster, town.token(node=town.node), exp=1), "Unauthenticated"),
     }
     assert {whose: (await town.refused(source, token))[0] for whose, (token, _) in tokens.items()} == {
         whose: reason for whose, (_, reason) in tokens.items()
     }
-    assert await town.asked(source) == USER_DATA
+    assert await town.asked(source, signed_anew(town.cloud.cluster, town.token(node=town.node))) == USER_DATA
+
+
+def signed_anew(cluster: Cluster, token: str, **claims: int) -> str:
+    """A token with other claims, signed with the cluster's own key: nobody waits ten minutes for one to end."""
+    head, body, _ = token.split(".")
+    said = json.loads(base64.urlsafe_b64decode(body + "==")) | claims
+    text = f"{head}.{_encoded(json.dumps(said).encode())}"
+    key = load_pem_private_key((cluster.folder / "pki" / "service-account.key").read_bytes(), password=None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    r, s = decode_dss_signature(key.sign(text.encode(), ec.ECDSA(SHA256())))
+    return f"{text}.{_encoded(r.to_bytes(32) + s.to_bytes(32))}"
+
+
+def _encoded(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
 async def test_a_token_is_good_no_longer_than_its_pod(town: Town) -> None:

@@ -31,6 +31,9 @@ log = get_logger(__name__)
 _MOST_AT_ONCE = 64
 """Requests; more are told to come again."""
 
+_SHUTDOWN_SECONDS = 5.0
+"""For answers that are under way; who gets none asks another operator."""
+
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 """What Kubernetes calls objects of ours. Nothing else gets into a path of the API server."""
 
@@ -75,7 +78,7 @@ class Conductor:
     async def _serve(self) -> None:
         await self.identity.ready.wait()
         while True:
-            runner = web.AppRunner(self._application(), access_log=None)
+            runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
             try:
                 port = await listen(runner, self._host, self._port, self._context())
             except OSError as error:
