@@ -47,14 +47,16 @@ for package in "$work"/archives/*.deb; do
     name=$(dpkg-deb --field "$package" Package)
     dpkg-deb --field "$package" > "$folder/var/lib/dpkg/status.d/$name"
     dpkg-deb --info "$package" md5sums > "$folder/var/lib/dpkg/status.d/$name.md5sums" 2>/dev/null || true
-    # gconv: character sets that only C programs ask for. The rest is for people at a prompt, and of Python for
-    # those who write programs.
+    # gconv: character sets that only C programs ask for. ICU is there for libxml2, which wants its tables alone. What
+    # libvirt has in usr/share is its daemon's. The rest is for people at a prompt, and those who write programs.
     dpkg-deb --fsys-tarfile "$package" | tar --extract --directory "$folder" --keep-directory-symlink \
         --exclude='./usr/share/man/*' --exclude='./usr/share/info/*' --exclude='./usr/share/locale/*' \
         --exclude='./usr/share/lintian/*' --exclude='./usr/share/bug/*' --exclude='./usr/share/bash-completion/*' \
         --exclude='./usr/lib/*/gconv' --exclude='./usr/lib/python3.*/pydoc_data' \
         --exclude='./usr/lib/python3.*/ensurepip' --exclude='./usr/lib/python3.*/test' \
-        --exclude='./usr/sbin/*' --exclude='./usr/share/python*' --exclude='./usr/share/binfmts' --exclude='./usr/share/applications' \
+        --exclude='./usr/lib/*/libicui18n.*' --exclude='./usr/lib/*/libicuio.*' --exclude='./usr/lib/*/libicut*' \
+        --exclude='./usr/share/libvirt' --exclude='./usr/sbin/*' --exclude='./usr/share/python*' \
+        --exclude='./usr/share/binfmts' --exclude='./usr/share/applications' \
         --exclude='./usr/share/pixmaps' --exclude='./usr/share/gdb' --exclude='./var/cache' --exclude='./var/log'
 done
 rm -r "$work"
