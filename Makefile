@@ -6,7 +6,7 @@ PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest --durations=15
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-unit test-integration test-libvirt test-browser test-e2e lint docs crds bench bench-console bench-faults bench-scale bench-scheduler clean
+.PHONY: help demo demo-down test test-unit test-integration test-libvirt test-browser test-e2e test-cluster lint docs crds bench bench-console bench-faults bench-scale bench-scheduler clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,17 +20,21 @@ demo-down: ## take all of the demo away
 	@$(PYTHON) -m hack.demo down
 
 test: lint ## lint, then all tests
-	@$(BOOTSTRAP) cluster libvirt guest web browser
+	@$(BOOTSTRAP) cluster libvirt guest web browser nodes images
 	@$(PYTHON) -m hack.devcluster build >/dev/null
-	$(PYTEST) tests/unit tests/integration tests/libvirt tests/browser tests/e2e
+	@$(PYTHON) -m hack.helm build >/dev/null
+	@$(PYTHON) -m hack.images build
+	$(PYTEST) tests/unit tests/integration tests/libvirt tests/browser tests/e2e tests/cluster
 
 test-unit: ## pure logic: seconds; no root, Go or libvirt
 	@$(BOOTSTRAP) unit
 	$(PYTEST) tests/unit
 
-test-integration: ## against a real API server; no root once openssl is there
-	@$(BOOTSTRAP) cluster
+test-integration: ## against a real API server, and the images as they are built; root
+	@$(BOOTSTRAP) cluster images
 	@$(PYTHON) -m hack.devcluster build >/dev/null
+	@$(PYTHON) -m hack.helm build >/dev/null
+	@$(PYTHON) -m hack.images build
 	$(PYTEST) tests/integration
 
 test-libvirt: ## on lab hosts with real libvirt and QEMU; root
@@ -47,6 +51,13 @@ test-e2e: ## the whole of it, as a user meets it; root
 	@$(PYTHON) -m hack.devcluster build >/dev/null
 	$(PYTEST) tests/e2e
 
+test-cluster: ## installed by Helm from its own images on nodes with kubelet; root
+	@$(BOOTSTRAP) cluster libvirt guest nodes images
+	@$(PYTHON) -m hack.devcluster build >/dev/null
+	@$(PYTHON) -m hack.helm build >/dev/null
+	@$(PYTHON) -m hack.images build
+	$(PYTEST) tests/cluster
+
 lint: ## style, types, import contracts, and whether crds/ and docs/ are what the code says
 	@$(BOOTSTRAP) unit
 	.venv/bin/ruff check .
@@ -56,10 +67,12 @@ lint: ## style, types, import contracts, and whether crds/ and docs/ are what th
 	.venv/bin/lint-imports
 	$(PYTHON) -m hypernova_api.crds --check --reference docs/reference.md crds
 	$(PYTHON) -m hack.docs --check
+	$(PYTHON) -m hack.helm docs --check
 
-docs: ## write the tables of docs/ anew from the code
+docs: ## write the tables of docs/ and of the chart's README anew from the code
 	@$(BOOTSTRAP) unit
 	$(PYTHON) -m hack.docs
+	$(PYTHON) -m hack.helm docs
 
 crds: ## write crds/ and docs/reference.md anew from the models in api/
 	@$(BOOTSTRAP) unit

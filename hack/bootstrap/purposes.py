@@ -24,7 +24,8 @@ class Purpose:
 
 PURPOSES = {
     "unit": Purpose(),
-    "cluster": Purpose(packages=("openssl",), programs=("go",)),
+    # Lua for the health checks of Argo CD.
+    "cluster": Purpose(packages=("lua5.4", "openssl"), programs=("go",)),
     "libvirt": Purpose(
         packages=(
             *("libvirt-daemon-system", "libvirt-clients", "qemu-system-x86", "qemu-utils"),  # the hosts' hypervisor
@@ -36,6 +37,15 @@ PURPOSES = {
         ),
         libvirt_python=True,
     ),
+    "nodes": Purpose(
+        packages=(
+            *("containerd", "runc", "containernetworking-plugins"),  # what kubelet runs Pods with
+            *("conntrack", "dnsmasq-base", "iproute2", "iptables", "nftables"),  # what kube-proxy writes Services into
+            *("e2fsprogs", "procps", "util-linux"),
+        ),
+        programs=("go",),
+    ),
+    "images": Purpose(packages=("buildah", "mmdebstrap", "skopeo"), programs=("node", "npm"), package_lists=True),
     "guest": Purpose(packages=("binutils", "qemu-utils"), package_lists=True),
     "web": Purpose(programs=("node", "npm")),
     "browser": Purpose(
