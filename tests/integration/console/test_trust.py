@@ -50,7 +50,7 @@ async def ask(town: Town, folder: Path, certificate: str) -> tuple[int, str]:
 
 
 async def test_nobody_but_the_api_server_says_who_asks(town: Town, console_folder: Path):
-    await asyncio.to_thread(pki._sign, town.cluster.folder / "pki", STRANGER)
+    await asyncio.to_thread(pki.sign, town.cluster.folder / "pki", STRANGER)
     status, message = await ask(town, console_folder, "")
     assert (status, "only the API server may ask here" in message) == (401, True)
     assert (await ask(town, console_folder, STRANGER.name))[0] == 401
