@@ -69,6 +69,8 @@ find "$folder" -perm /6000 -exec chmod a-s {} +
 for name in $MODULES; do rm "$folder"/usr/lib/python3.11/lib-dynload/"$name".*.so; done
 
 # What maintainer scripts would have made.
+mkdir -p "$folder/run"
+ln -s /run "$folder/var/run"  # where libvirt's client looks for its socket
 printf 'passwd: files\ngroup: files\nhosts: files dns\n' > "$folder/etc/nsswitch.conf"
 printf 'root:x:0:0::/root:/usr/sbin/nologin\nhypernova:x:10001:10001::/nonexistent:/usr/sbin/nologin\n' > "$folder/etc/passwd"
 printf 'root:x:0:\nhypernova:x:10001:\n' > "$folder/etc/group"
