@@ -70,6 +70,7 @@ for name in $MODULES; do rm "$folder"/usr/lib/python3.11/lib-dynload/"$name".*.s
 
 # What maintainer scripts would have made.
 mkdir -p "$folder/run"
+rmdir "$folder/var/run"
 ln -s /run "$folder/var/run"  # where libvirt's client looks for its socket
 printf 'passwd: files\ngroup: files\nhosts: files dns\n' > "$folder/etc/nsswitch.conf"
 printf 'root:x:0:0::/root:/usr/sbin/nologin\nhypernova:x:10001:10001::/nonexistent:/usr/sbin/nologin\n' > "$folder/etc/passwd"
