@@ -73,8 +73,11 @@ mkdir -p "$folder/run"
 rmdir "$folder/var/run"
 ln -s /run "$folder/var/run"  # where libvirt's client looks for its socket
 printf 'passwd: files\ngroup: files\nhosts: files dns\n' > "$folder/etc/nsswitch.conf"
-printf 'root:x:0:0::/root:/usr/sbin/nologin\nhypernova:x:10001:10001::/nonexistent:/usr/sbin/nologin\n' > "$folder/etc/passwd"
-printf 'root:x:0:\nhypernova:x:10001:\n' > "$folder/etc/group"
+for user in root:0 hypernova:10001 nobody:65534; do
+    name=${user%:*} id=${user#*:}
+    echo "$name:x:$id:$id::/nonexistent:/usr/sbin/nologin" >> "$folder/etc/passwd"
+    echo "$name:x:$id:" >> "$folder/etc/group"
+done
 mkdir -p "$folder/etc/ssl/certs" "$folder/usr/lib/ssl"
 find "$folder/usr/share/ca-certificates/mozilla" -name '*.crt' | LC_ALL=C sort | xargs cat > "$folder/etc/ssl/certs/ca-certificates.crt"
 ln -s /etc/ssl/certs/ca-certificates.crt "$folder/usr/lib/ssl/cert.pem"
