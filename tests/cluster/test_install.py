@@ -134,6 +134,10 @@ def installed(kubelab: KubeLab, guest: Guest, tmp_path_factory: pytest.TempPathF
     installed.change()
     installed.install()
     wait_installed(kubelab.cluster)
+    for node in kubelab.nodes:  # small machines hold many guests that do nothing
+        installed.kubectl(
+            "patch", "hypervisor", node.name, "--type=merge", '--patch={"spec": {"overcommit": {"cpu": 64}}}'
+        )
     nano = {"vcpus": 1, "memory": "16Mi", "rootDisk": "0"}
     boot = {"source": {"url": f"{installed.images_url}/{guest.boot_sector.name}", "sha256": guest.boot_sector_sha256}}
     for kind, name, spec in (("Flavor", "m1.boot", nano), ("Image", "boot", boot | {"format": "raw"})):
@@ -196,7 +200,7 @@ def test_user_data_in_a_secret_reaches_the_guest_by_the_conductor(installed: Ins
 
 @pytest.mark.parametrize("what", ["agent's Pod deleted", "kubelet killed", "all our Pods deleted"])
 def test_guests_run_on_whatever_becomes_of_what_looks_after_them(installed: Installed, what: str) -> None:
-    name = what.replace(" ", "-").replace("'", "")
+    name = what.replace(" ", "-").replace("'", "").lower()
     node = installed.lab.node("node-b")
     installed.create(name, scheduling={"nodeName": node.name})
     installed.wait_running(name)
@@ -264,7 +268,7 @@ def test_an_uninstall_leaves_guests_and_objects_and_the_next_install_takes_them_
 _CREATOR = """
 import json, subprocess, sys, select
 kubectl, number = sys.argv[1] + "/kubectl", int(sys.argv[2])
-while not select.select([sys.stdin], [], [], 1)[0]:
+while not select.select([sys.stdin], [], [], 3)[0]:
     name = f"during-{number}"
     body = {
         "apiVersion": "compute.hypernova.dev/v1alpha1", "kind": "Instance", "metadata": {"name": name},
@@ -275,7 +279,7 @@ while not select.select([sys.stdin], [], [], 1)[0]:
     print(name, flush=True)
     number += 1
 """
-"""Creates an Instance a second until its standard input closes, and prints their names: what a user's pipeline does."""
+"""Creates an Instance every three seconds until its standard input closes, and prints their names: what a user's pipeline does."""
 
 
 def _log(installed: Installed, name: str) -> str:
