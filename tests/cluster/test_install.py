@@ -63,6 +63,12 @@ class Installed:
 
     # kubectl
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of a user's programs; what kubectl keeps at home is kept with the test."""
+        home = {"HOME": str(self.values.parent), "PATH": "/usr/bin:/bin"}
+        return home | {"KUBECONFIG": str(self.lab.cluster.kubeconfig)}
+
     def kubectl(self, *arguments: str, manifest: str = "") -> str:
         return self.lab.cluster.kubectl(*arguments, input=manifest)
 
@@ -175,9 +181,8 @@ def test_a_screenshot_goes_by_api_server_console_and_agent(installed: Installed,
     installed.wait_running("screen")
     picture = tmp_path / "screen.png"
     command = [sys.executable, "-m", "hypernova_cli", "screenshot", "screen", f"--output={picture}"]
-    environment = {"KUBECONFIG": str(installed.lab.cluster.kubeconfig), "PATH": "/usr/bin:/bin"}
     eventually(
-        lambda: subprocess.run(command, env=environment, capture_output=True, timeout=60).returncode == 0,
+        lambda: subprocess.run(command, env=installed.environment, capture_output=True, timeout=60).returncode == 0,
         "the consoles to have their certificates",
         90,
     )
@@ -228,7 +233,7 @@ def test_an_upgrade_and_a_rollback_restart_no_guest_and_lose_no_creation(install
         """Do it while Instances are created all the time."""
         installed_by = subprocess.Popen(
             [sys.executable, "-c", _CREATOR, str(installed.lab.cluster.bin_dir), str(len(created))],
-            env={"KUBECONFIG": str(installed.lab.cluster.kubeconfig), "PATH": "/usr/bin:/bin"},
+            env=installed.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -279,7 +284,8 @@ while not select.select([sys.stdin], [], [], 3)[0]:
     print(name, flush=True)
     number += 1
 """
-"""Creates an Instance every three seconds until its standard input closes, and prints their names: what a user's pipeline does."""
+"""What a pipeline of users does: creates an Instance every three seconds until its standard input closes, and prints
+their names."""
 
 
 def _log(installed: Installed, name: str) -> str:
