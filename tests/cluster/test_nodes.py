@@ -83,10 +83,10 @@ class Pods:
         """What the program prints when it is run in the Pod."""
         return self.lab.cluster.kubectl("exec", f"--namespace={self.namespace}", name, "--", "/peer", *arguments)
 
-    def fetched(self, name: str, host: str) -> str:
-        """What the Pod is answered by a Service: nothing while its name or address is not known everywhere yet."""
+    def fetched(self, name: str, host: str, port: int = 80) -> str:
+        """What the Pod is answered: nothing while a name or address is not known everywhere, or to kubelet, yet."""
         with suppress(ClusterError):
-            return self.peer(name, "fetch", host, "80")
+            return self.peer(name, "fetch", host, str(port))
         return ""
 
     def status(self, name: str) -> dict[str, Any]:
@@ -187,7 +187,7 @@ def test_pods_and_guests_outlive_a_killed_kubelet(pods: Pods, guest: Guest) -> N
     node.kill_kubelet()
     node.start_kubelet()
 
-    assert "HTTP" in pods.peer("survivor", "fetch", "localhost", str(PORT))
+    eventually(lambda: "HTTP" in pods.fetched("survivor", "localhost", PORT), "kubelet to know its Pods again")
     assert pods.status("survivor")["containerID"] == before
     assert domain.isActive()
     domain.destroy()
