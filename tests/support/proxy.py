@@ -71,8 +71,10 @@ class TcpProxy:
     async def __aexit__(self, *exc: object) -> None:
         self._server.close()
         self.refuse()
+        await asyncio.sleep(0)  # who was accepted in the same round of the loop has its task now
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=10)
+        await asyncio.sleep(0)  # what was aborted last is closed in the next round
 
     @property
     def connections(self) -> int:

@@ -45,4 +45,6 @@ def release(bare_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> 
 def no_kinds_after(bare_cluster: Cluster, release: Helm) -> Iterator[None]:
     """For who installs others than ours: what an uninstall keeps goes, too."""
     yield
-    bare_cluster.kubectl("delete", ",".join(CLUSTER_WIDE), "--selector=app.kubernetes.io/part-of=hypernova")
+    # A kind goes once the API server has looked for its objects, one after the other.
+    what = ("delete", ",".join(CLUSTER_WIDE), "--selector=app.kubernetes.io/part-of=hypernova")
+    bare_cluster.kubectl(*what, timeout=180)
