@@ -4,7 +4,7 @@
 BOOTSTRAP := python3 -m hack.bootstrap
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest --durations=15
-BUILDS := $(PYTHON) -m hack.devcluster build >/dev/null && $(PYTHON) -m hack.helm build >/dev/null && $(PYTHON) -m hack.images build
+GO_BUILDS := $(PYTHON) -m hack.devcluster build >/dev/null && $(PYTHON) -m hack.helm build >/dev/null
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-down test test-unit test-integration test-libvirt test-browser test-e2e test-cluster lint docs crds bench bench-console bench-faults bench-scale bench-scheduler clean
@@ -20,21 +20,21 @@ demo-down: ## take all of the demo away
 	@$(BOOTSTRAP) unit
 	@$(PYTHON) -m hack.demo down
 
-test: lint ## lint, then all tests
-	@$(BOOTSTRAP) cluster libvirt guest web browser nodes images
+test: lint ## lint, then all tests but those of the cluster (test-cluster)
+	@$(BOOTSTRAP) cluster libvirt guest web browser
 	@# What a machine without a cache compiles for minutes is made beside the tests that need none of it; then it is there,
 	@# or says why not.
-	@($(BUILDS)) >/dev/null 2>&1 & $(PYTEST) tests/unit; status=$$?; wait; exit $$status
-	@$(BUILDS)
-	$(PYTEST) tests/integration tests/libvirt tests/browser tests/e2e tests/cluster
+	@($(GO_BUILDS)) 2>/dev/null & $(PYTEST) tests/unit; status=$$?; wait; exit $$status
+	@$(GO_BUILDS)
+	$(PYTEST) tests/integration tests/libvirt tests/browser tests/e2e
 
 test-unit: ## pure logic: seconds; no root, Go or libvirt
 	@$(BOOTSTRAP) unit
 	$(PYTEST) tests/unit
 
-test-integration: ## against a real API server, and the images as they are built; root
-	@$(BOOTSTRAP) cluster images
-	@$(BUILDS)
+test-integration: ## against a real API server; no root once openssl is there
+	@$(BOOTSTRAP) cluster
+	@$(GO_BUILDS)
 	$(PYTEST) tests/integration
 
 test-libvirt: ## on lab hosts with real libvirt and QEMU; root
@@ -51,9 +51,10 @@ test-e2e: ## the whole of it, as a user meets it; root
 	@$(PYTHON) -m hack.devcluster build >/dev/null
 	$(PYTEST) tests/e2e
 
-test-cluster: ## installed by Helm from its own images on nodes with kubelet; root
+test-cluster: ## the images, and installed from them by Helm on nodes with kubelet; root
 	@$(BOOTSTRAP) cluster libvirt guest nodes images
-	@$(BUILDS)
+	@$(GO_BUILDS)
+	@$(PYTHON) -m hack.images build
 	$(PYTEST) tests/cluster
 
 lint: ## style, types, import contracts, and whether crds/ and docs/ are what the code says
