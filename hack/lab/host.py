@@ -177,15 +177,25 @@ class Host:
         """
         self.start_virtlogd(timeout)
         socket = self.path(libvirtd.SOCKET)
+        try:
+            libvirtd.wait_ready(self._libvirtd(), socket, timeout)
+        except LabError as error:
+            if self.service("libvirtd"):
+                raise self._failed("libvirtd", str(error)) from error
+            # Seen once after a kill: it ended without a word. systemd would start it anew, too.
+            try:
+                libvirtd.wait_ready(self._libvirtd(), socket, timeout)
+            except LabError as again:
+                raise self._failed("libvirtd", str(again)) from again
+        libvirtd.keep_cache(self.path("/var/cache/libvirt"))
+
+    def _libvirtd(self) -> Process:
+        """The process of libvirtd, started if it does not run."""
         daemon = self.service("libvirtd")
         if not daemon:
-            socket.unlink(missing_ok=True)  # of a killed one: it would look ready
+            self.path(libvirtd.SOCKET).unlink(missing_ok=True)  # of a killed one: it would look ready
             daemon = self.start_service("libvirtd", ["libvirtd"])
-        try:
-            libvirtd.wait_ready(daemon, socket, timeout)
-        except LabError as error:
-            raise self._failed("libvirtd", str(error)) from error
-        libvirtd.keep_cache(self.path("/var/cache/libvirt"))
+        return daemon
 
     def start_virtlogd(self, timeout: float = 30) -> None:
         """Start virtlogd, if it does not run, and wait until it listens. It outlives every libvirtd of the host.
