@@ -111,8 +111,13 @@ class Lines:
         await asyncio.wrap_future(in_thread(self._undo, "libvirt"))
         # libvirt crashes when a connection is closed under a call: each is closed by who got it from the free ones,
         # after all who wait for one.
-        for _ in range(self._count):
-            await _hang_up(await self._free.get())
+        while self._count:
+            # Looked at anew each second: a call that is given up meanwhile brings its connection back to nobody.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    virt = await self._free.get()
+                self._count -= 1
+                await _hang_up(virt)
 
     def _undo(self) -> None:
         with contextlib.suppress(libvirt.libvirtError):  # all is taken back: what the host says against it comes last
