@@ -74,3 +74,17 @@ async def test_when_all_lines_hang_who_waits_for_one_is_told_and_the_end_is_not_
         await host.domains()
     async with asyncio.timeout(30):
         await host.close()
+
+
+async def test_the_end_does_not_wait_for_a_call_that_is_given_up_meanwhile(
+    host: LibvirtHost, pool_of_its_own: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "MOST_UNANSWERED", 0)
+    await host.upload("base.raw", chunks([bytes(MIB)]), size=MIB)
+    pool_of_its_own.run("fsfreeze", "--freeze", POOL)
+    hanging = asyncio.create_task(overlay(host, 0))
+    await asyncio.sleep(0)  # it has its line
+    async with asyncio.timeout(30):
+        await host.close()
+    with pytest.raises(HostError, match="has not answered for 1 s"):
+        await hanging
