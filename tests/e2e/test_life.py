@@ -46,6 +46,17 @@ def _ready(user: User) -> str:
     return next((str(each["message"]) for each in conditions if each["type"] == "Ready"), "")
 
 
+def test_an_address_that_a_deleted_guest_had_serves_the_next_one(user: User) -> None:
+    with user.only("node-a"):
+        user.create("web-1", **LINUX)
+        ip = user.wait("web-1", "Running")["status"]["addresses"][0]["ip"]
+        user.wait_console("web-1", f"READY .* ip={ip} ")
+        user.delete("web-1")
+        user.create("web-2", **LINUX)
+        assert user.wait("web-2", "Running")["status"]["addresses"][0]["ip"] == ip
+        user.wait_console("web-2", f"READY .* ip={ip} ")
+
+
 def test_the_table_says_what_where_and_how_it_is(user: User) -> None:
     user.create("web-1", **SECTOR)
     status = user.wait("web-1", "Running")["status"]

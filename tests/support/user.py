@@ -57,6 +57,16 @@ class User:
             for obj in reversed(objects):
                 self.kubectl("delete", "--ignore-not-found", obj["kind"], obj["metadata"]["name"])
 
+    @contextmanager
+    def only(self, node: str) -> Iterator[None]:
+        """New Instances go to this node for the time of the block."""
+        others = [host.name for host in self.stack.lab.hosts if host.name != node]
+        self.kubectl("cordon", *others)
+        try:
+            yield
+        finally:
+            self.kubectl("uncordon", *others)
+
     def create(self, *names: str, **spec: Any) -> None:
         self.apply(*(an_instance(name, **spec) for name in names))
 

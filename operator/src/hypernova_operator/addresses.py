@@ -1,18 +1,18 @@
-"""Addresses on the default network, until Network is a kind: unique in the cluster, one a network card. Pure."""
+"""Addresses on the default network, until Network is a kind: unique in the cluster, one a network card. Pure.
+
+A card's MAC follows from its address. A host's DHCP server keeps an address for the MAC it leased it to, for an hour
+after that guest is gone; a guest with another MAC that is given the address meanwhile would get no answer.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
-from typing import TypeVar
 
 from hypernova_api.network import DEFAULT_CIDR, DEFAULT_GATEWAY
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,6 @@ class Addresses:
         self._held: dict[str, Assignments] = {}
         # Counted rather than listed: should an address ever be held twice, it is free only after both let go.
         self._ips: Counter[IPv4Address] = Counter([cidr.network_address, gateway, cidr.broadcast_address])
-        self._macs: Counter[str] = Counter()
         self._never_used = cidr.network_address + 1
         self._let_go: list[IPv4Address] = []
 
@@ -58,8 +57,7 @@ class Addresses:
             for ip in ips:
                 heapq.heappush(self._let_go, ip)
             raise
-        macs = (mac for mac in _macs(uid) if mac not in self._macs)
-        self.hold(uid, (*before, *map(Assignment, ips, macs)))
+        self.hold(uid, (*before, *(Assignment(ip, _mac(ip)) for ip in ips)))
         return self._held.get(uid, ())
 
     def hold(self, uid: str, assignments: Assignments) -> bool:
@@ -73,10 +71,8 @@ class Addresses:
             del self._held[uid]
         for each in assignments:
             self._ips[each.ip] += 1
-            self._macs[each.mac] += 1
         for each in before:
-            _decrease(self._ips, each.ip)
-            _decrease(self._macs, each.mac)
+            self._ips[each.ip] -= 1
             heapq.heappush(self._let_go, each.ip)
         return not set(before) <= set(assignments)
 
@@ -103,15 +99,6 @@ class Addresses:
         raise NoAddressFree
 
 
-def _decrease(counter: Counter[T], key: T) -> None:
-    counter[key] -= 1
-    if not counter[key]:
-        del counter[key]
-
-
-def _macs(uid: str) -> Iterator[str]:
-    """MACs of QEMU's own range in the order an Instance tries them: it gets the same one wherever it can."""
-    digest = int.from_bytes(hashlib.sha256(uid.encode()).digest()[:3], "big")
-    for step in range(2**24):
-        number = (digest + step) % 2**24
-        yield f"52:54:00:{number >> 16:02x}:{number >> 8 & 0xFF:02x}:{number & 0xFF:02x}"
+def _mac(ip: IPv4Address) -> str:
+    """A MAC of QEMU's own range, 52:54:00, that ends as the address does."""
+    return "52:54:00:" + ip.packed[1:].hex(":")
