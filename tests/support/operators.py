@@ -6,6 +6,7 @@ import asyncio
 import re
 import signal
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -292,6 +293,23 @@ class Cloud:
         )
         assert obj["status"]["phase"] == "Pending"
         return str(scheduled(obj["status"])["message"])
+
+    async def settled(self, **reasons: int) -> list[Object]:
+        """All Instances once so many wait, or do no longer, for each reason, e.g. `Bound=2, NoHostFits=1`.
+
+        That is where they end, not what they are told first: an operator may see an Instance before its host.
+        """
+        last: list[Counter[str]] = []
+
+        async def check() -> list[Object] | None:
+            instances = await self.all()
+            last[:] = [Counter(scheduled(each.get("status", {})).get("reason", "") for each in instances)]
+            return instances if last[0] == reasons else None
+
+        try:
+            return await eventually_async(check, f"Instances to settle as {reasons}", 120)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; their reasons: {last}") from None
 
     async def gone(self, name: str = "web-1", seconds: float = 30) -> None:
         async def check() -> bool:

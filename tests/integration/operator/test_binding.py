@@ -147,24 +147,13 @@ async def test_two_instances_racing_for_the_last_slot_get_one_host(cloud: Cloud)
     await cloud.host(vcpus=1)
     names = ["web-1", "web-2"]
     await asyncio.gather(*(cloud.instance(name) for name in names))
-
-    async def settled() -> list[str]:
-        statuses = [obj.get("status", {}) for obj in await cloud.all()]
-        told = sorted(scheduled(status).get("reason", "") for status in statuses)
-        return told if all(told) else []
-
-    assert await eventually_async(settled, "both to be told") == ["Bound", "NoHostFits"]
+    await cloud.settled(Bound=1, NoHostFits=1)
 
 
 async def test_many_at_once_fill_hosts_to_the_brim_and_not_beyond(cloud: Cloud) -> None:
     hosts = [await cloud.host(vcpus=vcpus) for vcpus in (3, 5, 8)]
     await asyncio.gather(*(cloud.instance(f"web-{number}") for number in range(24)))
-
-    async def settled() -> list[str]:
-        statuses = [obj.get("status", {}) for obj in await cloud.all()]
-        return [status.get("nodeName", "") for status in statuses] if all(map(scheduled, statuses)) else []
-
-    places = await eventually_async(settled, "all to be told")
+    places = [each["status"].get("nodeName", "") for each in await cloud.settled(Bound=16, NoHostFits=8)]
     assert [places.count(host.name) for host in hosts] == [3, 5, 8]
     assert places.count("") == 8
 

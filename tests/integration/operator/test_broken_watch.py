@@ -15,7 +15,7 @@ from hack.devcluster.install import NAMESPACE
 from hypernova_kube.client import Client
 from hypernova_kube.errors import ServerError
 from hypernova_kube.resources import LEASES, Object
-from support.operators import INSTANCES, LEADER, Cloud, OperatorProcess, scheduled
+from support.operators import INSTANCES, LEADER, Cloud, OperatorProcess
 from support.proxy import TcpProxy, proxy_of
 from support.waiting import eventually_async
 
@@ -101,14 +101,6 @@ async def test_a_deletion_that_a_broken_watch_missed_is_noticed_and_its_room_giv
         operator.stop()
 
 
-async def _told(cloud: Cloud) -> list[Object] | None:
-    """All Instances, once they fill the host."""
-    instances = await cloud.all()
-    statuses = [obj.get("status", {}) for obj in instances]
-    full = sum("nodeName" in status for status in statuses) >= 6
-    return instances if full and all(map(scheduled, statuses)) else None
-
-
 async def test_connections_that_are_cut_or_go_silent_cost_nothing_but_time(
     own_cluster: Cluster, proxy: TcpProxy, tmp_path: Path
 ) -> None:
@@ -123,7 +115,7 @@ async def test_connections_that_are_cut_or_go_silent_cost_nothing_but_time(
             for number in range(8):
                 (proxy.cut, proxy.stall)[number == 4]()
                 await cloud.instance(f"web-{number}")
-            instances = await eventually_async(lambda: _told(cloud), "all to be told", 120)
+            instances = await cloud.settled(Bound=6, NoHostFits=2)
             assert Counter(obj["status"].get("nodeName", "nowhere") for obj in instances) == {
                 host.name: 6,
                 "nowhere": 2,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hack.devcluster import Cluster
-from support.operators import Cloud, OperatorProcess, scheduled
+from support.operators import Cloud, OperatorProcess
 from support.waiting import eventually_async
 
 TAKEOVER_SECONDS = 60
@@ -34,12 +34,6 @@ async def _leads(operator: OperatorProcess, seconds: float = 30) -> None:
     await eventually_async(lambda: operator.leads, f"{operator.name} to lead", seconds)
 
 
-async def _places(cloud: Cloud) -> list[str]:
-    """Where each Instance is, once all have been told; empty before that."""
-    statuses = [obj.get("status", {}) for obj in await cloud.all()]
-    return [status.get("nodeName", "nowhere") for status in statuses] if all(map(scheduled, statuses)) else []
-
-
 async def test_a_leader_killed_amid_binding_is_followed_and_nothing_is_doubled(
     cloud: Cloud, pair: tuple[OperatorProcess, OperatorProcess]
 ) -> None:
@@ -58,9 +52,8 @@ async def test_a_leader_killed_amid_binding_is_followed_and_nothing_is_doubled(
     await creating
     await cloud.instance("after")
     await eventually_async(lambda: standby.leads, "the standby to lead", TAKEOVER_SECONDS)
-    places = await eventually_async(lambda: _places(cloud), "all to be told")
-    assert Counter(places) == {hosts[0].name: 30, hosts[1].name: 30, "nowhere": 11}
-    instances = [obj for obj in await cloud.all() if "nodeName" in obj["status"]]
+    instances = [obj for obj in await cloud.settled(Bound=60, NoHostFits=11) if "nodeName" in obj["status"]]
+    assert Counter(obj["status"]["nodeName"] for obj in instances) == {host.name: 30 for host in hosts}
     assert len({obj["status"]["addresses"][0]["ip"] for obj in instances}) == 60
     assert len({obj["status"]["addresses"][0]["mac"] for obj in instances}) == 60
 
@@ -110,8 +103,7 @@ async def test_a_leader_that_hung_ends_when_it_wakes_and_overturns_nothing(
     for name in ("web-1", "web-2"):
         await cloud.instance(name)
     await eventually_async(lambda: standby.leads, "the standby to lead", TAKEOVER_SECONDS)
-    await eventually_async(lambda: _places(cloud), "both to be told")
-    before = await cloud.all()
+    before = await cloud.settled(Bound=1, NoHostFits=1)
     leader.thaw()
     await eventually_async(lambda: not leader.running, "the one that led to end")
     assert "leadership lost" in leader.log

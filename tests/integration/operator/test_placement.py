@@ -11,7 +11,7 @@ import pytest
 from hypernova_kube.resources import NODES, Object
 from support.builders import a_cell, a_flavor, a_group, a_hypervisor_status, a_zone
 from support.builders import a_host_aggregate as an_aggregate
-from support.operators import RESOURCES, Cloud, FakeAgent, scheduled
+from support.operators import RESOURCES, Cloud, FakeAgent
 from support.waiting import eventually_async
 
 pytestmark = pytest.mark.usefixtures("operator")
@@ -23,16 +23,6 @@ async def in_zone(cloud: Cloud, zone: str, *hosts: FakeAgent, **spec: Any) -> Ob
     return await cloud.create(
         an_aggregate(f"agg-{zone}", nodes=[host.name for host in hosts], availabilityZone=zone, **spec)
     )
-
-
-async def all_told(cloud: Cloud) -> list[Object]:
-    """All Instances, once each has been bound or refused."""
-
-    async def look() -> list[Object]:
-        instances = await cloud.all()
-        return instances if all(scheduled(each.get("status", {})) for each in instances) else []
-
-    return await eventually_async(look, "all to be told")
 
 
 def nodes_of(instances: list[Object]) -> list[str]:
@@ -143,7 +133,7 @@ async def test_a_hard_group_holds_when_twenty_come_at_once(cloud: Cloud) -> None
     hosts = [await cloud.host(vcpus=20) for _ in range(5)]
     group = await cloud.create(a_group("web", cloud.namespace))
     await asyncio.gather(*(cloud.instance(f"web-{n}", scheduling={"group": "web"}) for n in range(20)))
-    instances = await all_told(cloud)
+    instances = await cloud.settled(Bound=5, NoHostFits=15)
     assert sorted(nodes_of(instances)) == sorted(host.name for host in hosts)
     status = await cloud.status(group, "of five", lambda status: status["count"] == 5)
     assert status["hosts"] == 5
@@ -151,11 +141,7 @@ async def test_a_hard_group_holds_when_twenty_come_at_once(cloud: Cloud) -> None
     # Room that a member gives back goes to one of those who wait.
     leaving = next(each["metadata"]["name"] for each in instances if "nodeName" in each["status"])
     await cloud.finish(leaving)
-
-    async def five() -> bool:
-        return len(nodes_of(await all_told(cloud))) == 5
-
-    await eventually_async(five, "another member to take the place")
+    await cloud.settled(Bound=5, NoHostFits=14)
 
 
 async def test_an_affine_group_stays_together_when_many_come_at_once(cloud: Cloud) -> None:
@@ -163,7 +149,7 @@ async def test_an_affine_group_stays_together_when_many_come_at_once(cloud: Clou
         await cloud.host(vcpus=4)
     await cloud.create(a_group("web", cloud.namespace, policy="Affinity"))
     await asyncio.gather(*(cloud.instance(f"web-{n}", scheduling={"group": "web"}) for n in range(6)))
-    assert sorted(Counter(nodes_of(await all_told(cloud))).values()) == [4]
+    assert sorted(Counter(nodes_of(await cloud.settled(Bound=4, NoHostFits=2))).values()) == [4]
 
 
 async def test_a_group_made_anew_with_another_policy_moves_nobody_and_says_that_it_does_not_hold(cloud: Cloud) -> None:

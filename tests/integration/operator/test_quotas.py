@@ -9,14 +9,7 @@ import pytest
 
 from hack.devcluster import Cluster
 from support.builders import a_cell, a_flavor, a_group, a_hypervisor_status, a_quota
-from support.operators import Cloud, OperatorProcess, scheduled
-from support.waiting import eventually_async
-
-
-async def _told(cloud: Cloud) -> list[str]:
-    """The reason of each Instance's condition Scheduled, once all have been told."""
-    reasons = [scheduled(each.get("status", {})).get("reason", "") for each in await cloud.all()]
-    return sorted(reasons) if all(reasons) else []
+from support.operators import Cloud, OperatorProcess
 
 
 @pytest.mark.usefixtures("operator")
@@ -25,8 +18,7 @@ async def test_of_twenty_at_once_exactly_as_many_are_bound_as_the_quota_allows(c
     quota = await cloud.create(a_quota("limits", cloud.namespace, hard={"instances": 7}))
     await cloud.says(quota, "Exceeded", "False")
     await asyncio.gather(*(cloud.instance(f"web-{number}") for number in range(20)))
-    told = await eventually_async(lambda: _told(cloud), "all to be told")
-    assert told == ["Bound"] * 7 + ["QuotaExceeded"] * 13
+    await cloud.settled(Bound=7, QuotaExceeded=13)
     status = await cloud.status(quota, "used up", lambda status: status["used"]["instances"] == 7)
     assert status["used"] == {"instances": 7, "vcpus": 7, "memory": "3584Mi", "disk": "0"}
 
@@ -62,14 +54,10 @@ async def test_who_waits_goes_on_when_the_quota_grows_or_goes(cloud: Cloud) -> N
         await cloud.instance(name)
         assert "allows 0 vCPUs" in await cloud.refused("QuotaExceeded", name)
     await cloud.edit(quota, hard={"vcpus": 1})
-    await eventually_async(lambda: _one_more(cloud), "one of them to be bound")
+    await cloud.settled(Bound=1, QuotaExceeded=1)
     await cloud.remove(quota)
     for name in ("web-1", "web-2"):
         await cloud.bound(name)
-
-
-async def _one_more(cloud: Cloud) -> bool:
-    return await _told(cloud) == ["Bound", "QuotaExceeded"]
 
 
 async def test_a_restarted_operator_knows_quotas_groups_and_what_was_packed(
