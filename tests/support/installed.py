@@ -1,0 +1,116 @@
+"""Hypernova installed by Helm on the nodes of a lab, as its users have it: kubectl, helm, and what is on the hosts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hack.devcluster.install import NAMESPACE
+from hack.guest import Guest
+from hack.helm import Helm
+from hack.nodes import KubeLab
+from support.libvirt_subject import qemus
+from support.waiting import eventually
+
+ROOT = Path(__file__).parents[2]
+CHART = str(ROOT / "charts/hypernova")
+RELEASE = "hypernova"
+WORKLOADS = ("deployment/hypernova-operator", "deployment/hypernova-console", "daemonset/hypernova-node-agent")
+VALUES = {
+    "image": {"registry": "localhost/hypernova", "pullPolicy": "Never"},
+    # The machine's KVM, if it has any, boots no Linux guest; emulation does everywhere.
+    "agent": {"libvirt": {"group": KubeLab.LIBVIRT_GROUP}, "settings": {"domainType": "qemu"}},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A cluster with our release, as a user with kubectl and helm has it."""
+
+    lab: KubeLab
+    helm: Helm
+    values: Path
+    images_url: str
+    guest: Guest
+
+    # Helm
+
+    def install(self) -> None:
+        """Install or upgrade, and return when all Pods are the new ones, and ready."""
+        self.helm(
+            *("upgrade", "--install", RELEASE, CHART, f"--namespace={NAMESPACE}", "--create-namespace"),
+            *(f"--values={self.values}", "--wait", "--timeout=240s"),
+            timeout=270,
+        )
+
+    def change(self, **values: Any) -> None:
+        """Values of the next `install`, beside those a lab needs."""
+        self.values.write_text(json.dumps(VALUES | values))
+
+    # kubectl
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of a user's programs; what kubectl keeps at home is kept with the test."""
+        home = {"HOME": str(self.values.parent), "PATH": "/usr/bin:/bin"}
+        return home | {"KUBECONFIG": str(self.lab.cluster.kubeconfig)}
+
+    def kubectl(self, *arguments: str, manifest: str = "") -> str:
+        return self.lab.cluster.kubectl(*arguments, input=manifest)
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "--output=json"))
+        return found
+
+    def phase(self, name: str) -> str:
+        return str(self.get("instance", name).get("status", {}).get("phase", ""))
+
+    def create(self, name: str, image: str = "boot", **spec: Any) -> None:
+        """An Instance of the smallest flavor there is."""
+        spec = {"flavor": "m1.boot", "image": {"name": image}, "terminationGracePeriodSeconds": 0} | spec
+        body = {
+            "apiVersion": "compute.hypernova.dev/v1alpha1",
+            "kind": "Instance",
+            "metadata": {"name": name},
+            "spec": spec,
+        }
+        self.kubectl("create", "--filename=-", manifest=json.dumps(body))
+
+    def wait_running(self, *names: str, seconds: float = 90) -> None:
+        for name in names:
+            eventually(lambda name=name: self.phase(name) == "Running", f"{name} to run", seconds)
+
+    def pods(self, component: str, node: str = "") -> list[str]:
+        """Names of the Pods of a component; on one node, if it is given."""
+        flags = [f"--field-selector=spec.nodeName={node}"] if node else []
+        selector = f"--selector=app.kubernetes.io/component={component}"
+        names = self.kubectl("get", "pods", f"--namespace={NAMESPACE}", selector, "--output=name", *flags)
+        return [name.removeprefix("pod/") for name in names.split()]
+
+    def rolled_out(self) -> None:
+        """Return when every Pod of ours is as its workload wants it."""
+        for workload in WORKLOADS:
+            self.kubectl("rollout", "status", workload, f"--namespace={NAMESPACE}", "--timeout=120s")
+
+    # What is on the hosts
+
+    def guests(self) -> dict[str, int]:
+        """The QEMU of each Instance that has one, by the Instance's name."""
+        found = {}
+        for instance in json.loads(self.kubectl("get", "instances", "--output=json"))["items"]:
+            node, uid = instance.get("status", {}).get("nodeName"), instance["metadata"]["uid"]
+            for pid in qemus(self.lab.node(node).host, uid) if node else []:
+                found[instance["metadata"]["name"]] = pid
+        return found
+
+    def console_log(self, name: str) -> str:
+        """What the guest has written to its serial port; empty before it is bound."""
+        instance = self.get("instance", name)
+        node = instance.get("status", {}).get("nodeName")
+        if not node:
+            return ""
+        host = self.lab.node(node).host
+        log = host.path(f"/var/lib/libvirt/hypernova/{instance['metadata']['uid']}.console.log")
+        return log.read_text(errors="replace") if log.exists() else ""
