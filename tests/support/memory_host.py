@@ -29,6 +29,7 @@ from hypernova_agent.host import (
     Space,
     Volume,
 )
+from hypernova_agent.versions import refuse_too_old
 from hypernova_agent.xml.definition import own_memory, parse_definition, parse_link
 from hypernova_agent.xml.devices.memory import BLOCK
 from hypernova_agent.xml.metadata import parse_metadata
@@ -103,6 +104,7 @@ class MemoryHost:
         await self.close()
         if not self.machine.answers:
             raise HostUnreachable("nobody answers")
+        refuse_too_old(self.machine.facts.libvirt_version, self.machine.facts.qemu_version)
         self._on_domain_event, self._on_lost = on_domain_event, on_lost
 
     async def close(self) -> None:

@@ -6,6 +6,7 @@
 Errors of every call:
     HostUnreachable  the connection is gone or hangs; the same call may work later
     HostError        the host said no; the message is the host's own, for people
+    HostTooOld       a HostError, of `connect` only: what we need of libvirt or QEMU came later
     GuestUnreachable a HostError: the guest's agent does not answer, or the guest cannot do what was asked
 """
 
@@ -31,6 +32,10 @@ class HostUnreachable(HostFault):
 
 class HostError(HostFault):
     """libvirt refused or failed; the message is its own, shortened to one line."""
+
+
+class HostTooOld(HostError):
+    """Its libvirt or QEMU lacks what we need; the message is ours."""
 
 
 class GuestUnreachable(HostError):

@@ -13,7 +13,17 @@ from typing import Any
 
 from hypernova_agent.admission import Claim, excess
 from hypernova_agent.capacity import Room, unknown_cpus
-from hypernova_agent.host import Abilities, HostCell, HostFacts, HostFault, HostUnreachable, PciDevice, Space
+from hypernova_agent.host import (
+    Abilities,
+    HostCell,
+    HostFacts,
+    HostFault,
+    HostTooOld,
+    HostUnreachable,
+    PciDevice,
+    Space,
+)
+from hypernova_agent.host_reasons import cure_of
 from hypernova_agent.orphans import MOST_TOLD
 from hypernova_api.architecture import DomainType
 from hypernova_api.conditions import Condition, merge, timestamp
@@ -122,8 +132,8 @@ def domain_type_of(facts: HostFacts, asked: DomainType | None) -> DomainType:
 
 def _ready(known: Known, spec: HypervisorSpec) -> _Observation:
     if known.fault is not None:
-        reason = "LibvirtUnreachable" if isinstance(known.fault, HostUnreachable) else "HostError"
-        return "Ready", False, reason, f"{known.fault}; running guests go on, and it is tried again and again"
+        what = ": ".join(filter(None, (str(known.fault), cure_of(known.fault))))
+        return "Ready", False, _reason(known.fault), f"{what}; running guests go on, and it is tried again and again"
     if known.refused:
         message = (
             f"the API server refuses what libvirt on this node says of it: {known.refused}; running guests go on, "
@@ -137,6 +147,16 @@ def _ready(known: Known, spec: HypervisorSpec) -> _Observation:
         )
         return "Ready", False, "DedicatedCpusUnknown", message
     return "Ready", True, "LibvirtReady", ""
+
+
+def _reason(fault: HostFault) -> str:
+    match fault:
+        case HostUnreachable():
+            return "LibvirtUnreachable"
+        case HostTooOld():
+            return "HostTooOld"
+        case _:
+            return "HostError"
 
 
 def _overcommitted(excess: str | None) -> _Observation:

@@ -201,6 +201,24 @@ async def test_a_pool_that_does_not_answer_is_told_until_it_does_again(agent: Ag
     await agent.hypervisor_says("LibvirtReady")
 
 
+async def test_a_libvirt_that_is_too_old_is_refused_until_it_is_upgraded(agent: Agent) -> None:
+    created = await agent.create("web-1")
+    await agent.shows("web-1", "Running")
+    agent.host.machine.facts = replace(FACTS, libvirt_version="6.0.0")
+    agent.host.lose()
+    agent.host.recover()
+    ready = find((await agent.hypervisor_says("HostTooOld")).status.conditions, "Ready")
+    assert ready is not None
+    assert ready.status == "False"
+    assert ready.message.startswith("libvirt 6.0.0 is too old: Hypernova needs 8.0.0 or newer")
+    assert agent.sync.not_ready() == ["libvirt does not answer"]
+    assert agent.host.machine.domains[created["metadata"]["uid"]].state is DomainState.RUNNING
+
+    agent.host.machine.facts = FACTS
+    await agent.hypervisor_says("LibvirtReady")
+    assert agent.sync.not_ready() == []
+
+
 async def test_the_administrator_s_overcommit_is_taken_up_at_once(agent: Agent) -> None:
     await agent.hypervisor_says("LibvirtReady")
     await agent.admin.patch(HYPERVISORS, agent.node, {"spec": {"overcommit": {"cpu": 1.0}}})

@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import libvirt
+import pytest
 
 from hack.lab import Host
+from hypernova_agent.host import HostTooOld
 from hypernova_agent.libvirt.facts import pci_devices
+from hypernova_agent.libvirt.host import LibvirtHost
 from hypernova_api.cpuset import parse_cpuset
 from support.host_contract import Subject
 
@@ -45,6 +48,22 @@ def test_pci_devices_are_those_of_the_machine_bridges_left_out(host: Host) -> No
     virt = libvirt.open(host.libvirt_uri)
     try:
         assert {device.address: f"0x{device.vendor}" for device in pci_devices(virt)} == machine
+    finally:
+        virt.close()
+
+
+async def test_a_host_that_is_too_old_is_refused_before_anything_is_made_on_it(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = LibvirtHost(host.libvirt_uri, pool="too-old", network="too-old")
+    with monkeypatch.context() as patched:
+        patched.setattr(libvirt.virConnect, "getLibVersion", lambda _: 6_000_000)
+        with pytest.raises(HostTooOld, match=r"libvirt 6\.0\.0 is too old"):
+            await old.connect(lambda _: None, lambda _: None)
+
+    virt = libvirt.open(host.libvirt_uri)
+    try:
+        assert "too-old" not in {pool.name() for pool in virt.listAllStoragePools()}
     finally:
         virt.close()
 

@@ -8,7 +8,16 @@ import pytest
 
 from hypernova_agent.admission import Claim
 from hypernova_agent.capacity import for_guests, room_of
-from hypernova_agent.host import Abilities, HostCell, HostError, HostFault, HostUnreachable, PciDevice, Space
+from hypernova_agent.host import (
+    Abilities,
+    HostCell,
+    HostError,
+    HostFault,
+    HostTooOld,
+    HostUnreachable,
+    PciDevice,
+    Space,
+)
 from hypernova_agent.hypervisor_status import MOST_DEVICES, Known, domain_type_of, status_of
 from hypernova_agent.orphans import MOST_TOLD
 from hypernova_api.hypervisor import ORPHAN_ANNOTATION, Endpoint, Hypervisor, Orphan, Passthrough
@@ -133,6 +142,7 @@ def test_a_device_is_for_guests_if_a_rule_names_it(rule: Object, matches: bool) 
     [
         pytest.param(HostUnreachable("libvirt went away"), "LibvirtUnreachable", id="lost"),
         pytest.param(HostError("network hypernova-default has another address"), "HostError", id="useless"),
+        pytest.param(HostTooOld("libvirt 6.0.0 is too old"), "HostTooOld", id="old"),
     ],
 )
 def test_a_host_that_cannot_be_used_says_why_in_its_own_words_and_keeps_what_is_known(
@@ -144,6 +154,33 @@ def test_a_host_that_cannot_be_used_says_why_in_its_own_words_and_keeps_what_is_
     status, why, message = condition(after, "Ready")
     assert (status, why) == ("False", reason)
     assert message.startswith(f"{fault}; running guests go on")
+
+
+SOCKET = "Failed to connect socket to '/var/run/libvirt/libvirt-sock': "
+
+
+@pytest.mark.parametrize(
+    ("words", "cure"),
+    [
+        pytest.param(f"{SOCKET}No such file or directory", "install libvirt and QEMU on this node", id="none"),
+        pytest.param(f"{SOCKET}Connection refused", "start libvirtd on this node", id="stopped"),
+        pytest.param(f"{SOCKET}Permission denied", "set agent.libvirt.group of the chart", id="another-group"),
+        pytest.param(
+            "internal error: Failed to find user record for uid '10001'", "set agent.libvirt.user", id="no-such-user"
+        ),
+        pytest.param(
+            "authentication unavailable: no polkit agent available to authenticate action 'org.libvirt.unix.manage'",
+            'set auth_unix_rw = "none"',
+            id="polkit",
+        ),
+        pytest.param("Cannot find suitable emulator for x86_64", "install QEMU on this node", id="no-qemu"),
+    ],
+)
+def test_a_node_that_lacks_something_says_what_to_do_about_it(words: str, cure: str) -> None:
+    status, _, message = condition(told(Known(fault=HostUnreachable(words))), "Ready")
+    assert status == "False"
+    assert message.startswith(f"{words}: {cure}")
+    assert message.endswith("; running guests go on, and it is tried again and again")
 
 
 def test_facts_that_are_refused_are_not_told_again_but_that_they_are() -> None:

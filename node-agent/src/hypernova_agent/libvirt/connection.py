@@ -14,8 +14,10 @@ import libvirt
 from hypernova_agent.host import HostUnreachable
 from hypernova_agent.libvirt import opening
 from hypernova_agent.libvirt.events import start_event_loop
+from hypernova_agent.libvirt.facts import versions
 from hypernova_agent.libvirt.lines import Lines, is_alive
 from hypernova_agent.libvirt.listening import listen
+from hypernova_agent.versions import refuse_too_old
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -64,6 +66,7 @@ class Connection:
 
         Raises:
             HostUnreachable: nobody answers.
+            HostTooOld: it is not listened to: libvirt would only say that it knows no such event.
         """
         await self.close()
         start_event_loop()
@@ -75,6 +78,7 @@ class Connection:
                 on_lost(why)
 
         try:
+            refuse_too_old(*await session.listener.call(versions))
             loop = asyncio.get_running_loop()
             await session.listener.call(listen, session.listener.undo, _in(loop, on_domain_event), _in(loop, lost))
             # A loss before we listened, or before we are the session, is told to nobody.

@@ -27,6 +27,7 @@ def facts(virt: libvirt.virConnect, pool: str) -> HostFacts:
     kvm = offers.get("kvm")
     # As guests get it under KVM: closer to the truth than the host's own, which matches every flag.
     cpu = (kvm.host_model if kvm is not None else None) or host.cpu
+    libvirt_version, qemu_version = versions(virt)
     return HostFacts(
         architecture=host.architecture,
         cpu_model=cpu.model,
@@ -35,11 +36,16 @@ def facts(virt: libvirt.virConnect, pool: str) -> HostFacts:
         memory=virt.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)["total"] * 1024,
         disk=virt.storagePoolLookupByName(pool).info()[1],
         abilities={type_: _abilities(virt, type_, offer, host.cells) for type_, offer in offers.items()},
-        libvirt_version=_version(virt.getLibVersion()),
-        qemu_version=_version(virt.getVersion()),
+        libvirt_version=libvirt_version,
+        qemu_version=qemu_version,
         cells=host.cells,
         devices=pci_devices(virt) if any(offer.passthrough for offer in offers.values()) else (),
     )
+
+
+def versions(virt: libvirt.virConnect) -> tuple[str, str]:
+    """Of libvirt, and of the QEMU that it has found."""
+    return _version(virt.getLibVersion()), _version(virt.getVersion())
 
 
 def pci_devices(virt: libvirt.virConnect) -> tuple[PciDevice, ...]:
