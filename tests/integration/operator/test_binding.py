@@ -123,7 +123,8 @@ async def test_what_is_missing_is_named_and_when_it_appears_the_instance_is_boun
 async def test_without_hosts_the_instance_says_how_to_get_one(cloud: Cloud) -> None:
     await cloud.instance()
     assert await cloud.refused("NoHostFits") == (
-        "there are no hosts: label a node with compute.hypernova.dev/hypervisor=true and run the node agent on it"
+        "there are no hosts: label each node that has KVM and libvirt, `kubectl label node NODE "
+        "compute.hypernova.dev/hypervisor=true`, and see that a node agent runs there"
     )
     await cloud.host()
     await cloud.bound()

@@ -292,7 +292,8 @@ def test_amounts_beyond_all_hosts_are_refused_not_overflown() -> None:
 
 
 SENTENCES = {
-    "there are no hosts: label a node with compute.hypernova.dev/hypervisor=true and run the node agent on it": [],
+    "there are no hosts: label each node that has KVM and libvirt, `kubectl label node NODE "
+    "compute.hypernova.dev/hypervisor=true`, and see that a node agent runs there": [],
     "0/12 hosts fit: 7 lack memory (need 8Gi, most free 6Gi), 3 in maintenance, 2 disabled (kernel upgrade)": [
         *(a_host(f"full-{i}", memory=i * GI) for i in range(7)),
         *(a_host(f"maintained-{i}", maintenance=True) for i in range(3)),

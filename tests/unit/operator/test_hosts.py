@@ -39,6 +39,10 @@ JOINS = {
         (NODE, hypervisor(status={}), True),
         (True, "has not reported yet", False, "", NOTHING),
     ),
+    "an agent that has never found libvirt": (
+        (NODE, hypervisor(status={"conditions": a_hypervisor_status(ready=False)["conditions"]}), True),
+        (True, "not ready, PoolInactive", False, "", NOTHING),
+    ),
     "a labelled node that never had an agent": ((NODE, None, False), (True, "never registered", False, "", NOTHING)),
     "a node that lost its label": ((BARE_NODE, hypervisor(), True), (False, "", False, "", TOTAL)),
     "a node that is gone": ((None, hypervisor(), False), (False, "no heartbeat", False, "", TOTAL)),

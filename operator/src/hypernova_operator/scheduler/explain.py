@@ -12,7 +12,10 @@ def explain(refusal: Refusal) -> str:
     `0/12 hosts fit: 7 lack memory (need 8Gi, most free 6Gi), 3 in maintenance, 2 disabled (kernel upgrade)`
     """
     if refusal.considered == 0:
-        return f"there are no hosts: label a node with {HYPERVISOR_LABEL}=true and run the node agent on it"
+        return (
+            f"there are no hosts: label each node that has KVM and libvirt, `kubectl label node NODE "
+            f"{HYPERVISOR_LABEL}=true`, and see that a node agent runs there"
+        )
     verdicts = sorted(refusal.verdicts, key=lambda verdict: -verdict.hosts)
     losses = ", ".join(f"{verdict.hosts} {verdict.reason}" for verdict in verdicts)
     return f"0/{refusal.considered} hosts fit: {losses}"

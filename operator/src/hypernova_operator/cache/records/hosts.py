@@ -58,6 +58,10 @@ class Node:
     """Those that keep Instances away."""
     fenced: bool
     """Whether it is said to be off for sure."""
+    pods_cpu: int = 0
+    """What Pods may request there, in thousandths of CPUs; 0: kubelet has not said."""
+    pods_memory: int = 0
+    """The same in bytes of memory."""
 
     @property
     def labelled(self) -> bool:
@@ -141,7 +145,7 @@ def node(obj: Object) -> Node:
     if spec.get("unschedulable"):
         taints.add(Taint(UNSCHEDULABLE, "", "NoSchedule"))
     fenced = any(taint["key"] == OUT_OF_SERVICE for taint in spec.get("taints", ()))
-    return Node(*identity(metadata), metadata.labels, tuple(sorted(taints)), fenced)
+    return Node(*identity(metadata), metadata.labels, tuple(sorted(taints)), fenced, *_for_pods(obj.get("status", {})))
 
 
 def hypervisor(obj: Object) -> Hypervisor:
@@ -212,11 +216,20 @@ def host_aggregate(obj: Object) -> HostAggregate:
     )
 
 
+def _for_pods(status: Object) -> tuple[int, int]:
+    """Thousandths of CPUs and bytes of memory."""
+    allocatable = status.get("allocatable", {})
+    try:
+        return Quantity(allocatable.get("cpu", 0)).milli, Quantity(allocatable.get("memory", 0)).value
+    except ValueError:  # kubelet's word, and no reason not to know of a Node's taints
+        return 0, 0
+
+
 def _trouble(status: HypervisorStatus) -> str:
     ready = conditions.find(status.conditions, "Ready")
-    if ready is None or status.allocatable is None:
-        return "has not reported yet"
-    return "" if ready.status == "True" else f"not ready, {ready.reason}"
+    if ready is not None and ready.status != "True":
+        return f"not ready, {ready.reason}"  # it may never have been, and so never have told what it has
+    return "has not reported yet" if ready is None or status.allocatable is None else ""
 
 
 def _is_lost(status: Object) -> bool:
