@@ -40,9 +40,12 @@ DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 def plain_templates() -> list[Path]:
-    """The chart's roles, policies and priorities: nothing but the namespace is templated, so they need no Helm."""
-    templates = REPOSITORY / "charts/hypernova/templates"
-    return sorted(path for kind in PLAIN for path in templates.glob(f"{kind}-*.yaml"))
+    """The chart's roles, policies and priorities: nothing but the namespace is templated, so they need no Helm.
+
+    Those in `files` are only there with some value.
+    """
+    folders = [REPOSITORY / "charts/hypernova" / folder for folder in ("templates", "files")]
+    return sorted(path for folder in folders for kind in PLAIN for path in folder.glob(f"{kind}-*.yaml"))
 
 
 def install(cluster: Cluster) -> None:

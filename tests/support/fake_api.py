@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from prometheus_client import CollectorRegistry
 
-from hypernova_kube.client import Listing, WatchEvent
-from hypernova_kube.errors import AlreadyExists, Conflict, NotFound
+from hypernova_kube.client import Listing, PatchType, WatchEvent
+from hypernova_kube.errors import AlreadyExists, Conflict, Invalid, NotFound
 from hypernova_kube.metrics import Metrics
 from hypernova_kube.resources import Key, Object, Resource, key_of
 
@@ -153,10 +153,19 @@ class FakeClient:
         return await self._ask("replace", replace)
 
     async def patch(
-        self, resource: Resource, name: str, patch: Object, namespace: str = "", *, subresource: str = ""
+        self,
+        resource: Resource,
+        name: str,
+        patch: Any,
+        namespace: str = "",
+        *,
+        subresource: str = "",
+        kind: PatchType = PatchType.MERGE,
     ) -> Object:
         def patched() -> Object:
             stored = self._api.find(resource, Key(namespace, name))
+            if kind is PatchType.JSON:
+                return self._api.put(resource, _operated(stored, patch))
             expected = patch.get("metadata", {}).get("resourceVersion")
             if expected not in (None, stored["metadata"]["resourceVersion"]):
                 raise Conflict(409, "Conflict", f"{key_of(stored)} has been modified")
@@ -197,3 +206,18 @@ def _merged(into: Any, patch: Any) -> Any:
         return patch
     merged = {**into, **{key: _merged(into.get(key), value) for key, value in patch.items()}}
     return {key: value for key, value in merged.items() if value is not None}
+
+
+def _operated(obj: Object, operations: list[Any]) -> Object:
+    """After the operations `test` and `replace` of a JSON patch."""
+    result = copy.deepcopy(obj)
+    for each in operations:
+        *parents, last = (int(part) if part.isdigit() else part for part in each["path"].split("/")[1:])
+        into: Any = result
+        for part in parents:
+            into = into[part]
+        if each["op"] == "replace":
+            into[last] = each["value"]
+        elif into[last] != each["value"]:
+            raise Invalid(422, "Invalid", f"{each['path']} is {into[last]!r}")
+    return result

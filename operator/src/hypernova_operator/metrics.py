@@ -47,6 +47,17 @@ class Metrics:
         self.orphans = Gauge(
             "hypernova_orphans", "Domains that hosts have without an Instance: adopt or remove them.", registry=registry
         )
+        self.reservations_resized = Counter(
+            "hypernova_reservations_resized_total",
+            "Times a node's reservation Pod was resized to what Instances hold there.",
+            registry=registry,
+        )
+        self.reservations_pending = Gauge(
+            "hypernova_reservations_pending",
+            "Reservation Pods that kubelet has not granted what Instances hold, by its reason.",
+            ["reason"],
+            registry=registry,
+        )
         self.certificates_signed = Counter(
             "hypernova_certificates_signed_total", "Certificates signed.", ["signer"], registry=registry
         )

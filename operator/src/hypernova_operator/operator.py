@@ -31,6 +31,7 @@ from hypernova_operator.controllers.ledger import Ledger
 from hypernova_operator.controllers.lost import LostHosts
 from hypernova_operator.controllers.nonsense import Nonsense
 from hypernova_operator.controllers.placed import Placed
+from hypernova_operator.controllers.reserving import Reserving
 from hypernova_operator.controllers.signing.signing import Signing
 from hypernova_operator.controllers.statuses.followed import Statuses
 from hypernova_operator.controllers.waiting import Kind, Named, Waiting
@@ -111,6 +112,11 @@ class Operator:
         self._drift = Drift(client, self.cache, self._ledger.table, placed, self._recorder, is_leader)
         self._actions = Actions(client, self.cache, self._ledger.table, self._recorder, metrics, is_leader)
         self._signing = Signing(client, settings.namespace, metrics)
+        self._reserving = (
+            Reserving(client, self.cache, placed, settings.namespace, self._recorder, metrics, is_leader)
+            if settings.reservation
+            else None
+        )
         self.cache.instances.store.subscribe(self._on_instance)
         for kind, kept in self._named_kinds():
             kept.store.subscribe(partial(self._wake_for_named, kind))
@@ -177,6 +183,8 @@ class Operator:
             group.create_task(self._adopter.run(), name="orphans")
             group.create_task(self._lost.run(), name="lost hosts")
             group.create_task(self._signing.run(), name="certificates")
+            if self._reserving is not None:
+                group.create_task(self._reserving.run(), name="reservations")
             await self._queue.run()
 
     async def _tell(self) -> None:

@@ -54,6 +54,10 @@ class Settings:
         default=0,
         metadata=_doc("Most Instances being built at once on a host whose aggregates say nothing; 0: no limit."),
     )
+    reservation: bool = field(
+        default=False,
+        metadata=_doc("Keep the requests of each node's reservation Pod at what its Instances hold."),
+    )
     conductor_host: str = field(
         default="0.0.0.0",  # noqa: S104 - agents are on other nodes, and get nothing without their token
         metadata=_doc("Address to listen on for agents."),

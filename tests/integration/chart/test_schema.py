@@ -22,6 +22,7 @@ WRONG = {
     "agent.settings.domainType=xen": "at '/agent/settings/domainType': value must be one of 'kvm', 'qemu'",
     "agent.maxUnavailable=many": "at '/agent/maxUnavailable': 'many' does not match pattern",
     "agent.tolerations[0].effekt=NoExecute": "at '/agent/tolerations/0': additional properties 'effekt' not allowed",
+    "reservation.enable=true": "at '/reservation': additional properties 'enable' not allowed",
     "console.publicUrl=console.example": "at '/console/publicUrl': 'console.example' does not match pattern '^(https?:",
     "console.settings.ticketSeconds=0": "at '/console/settings/ticketSeconds': minimum: got 0, want 1",
     "console.ingress.enabled=true": "at '/console/ingress/host': minLength: got 0, want 1",
@@ -55,6 +56,12 @@ def test_without_a_registry_it_is_said_where_images_come_from(helm: Helm) -> Non
 def test_kubernetes_before_1_32_is_refused(helm: Helm) -> None:
     with pytest.raises(HelmError, match=r"requires kubeVersion: >=1\.32\.0-0 which is incompatible with .* v1\.31\.9"):
         helm("template", *RELEASE, "--kube-version", "1.31.9")
+
+
+def test_pods_that_cannot_be_resized_are_refused_with_what_to_do_instead(helm: Helm) -> None:
+    with pytest.raises(HelmError, match=r"reservation\.enabled needs Kubernetes 1\.33 .* v1\.32\.9: taint the nodes"):
+        render(helm, "--set=reservation.enabled=true", version="1.32.9")
+    assert "hypernova-reservation" in render(helm, "--set=reservation.enabled=true", version="1.33.0")
 
 
 def test_the_chart_has_nothing_that_helm_lint_minds(helm: Helm) -> None:

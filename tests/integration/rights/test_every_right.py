@@ -23,6 +23,7 @@ from hypernova_api.meta import HYPERVISOR_LABEL
 from hypernova_kube.client import Client
 from hypernova_kube.errors import NotFound
 from hypernova_kube.resources import NODES, Object, Resource
+from hypernova_operator.controllers import reservation
 from support import audit
 from support.audit import Right, Use
 from support.builders import a_group, a_host_aggregate, a_key_pair, a_quota, a_zone, an_action
@@ -30,6 +31,7 @@ from support.console_town import PUBLIC_URL, SUBRESOURCES, api_port
 from support.guests import a_bound_image
 from support.memory_host import Machine, MemoryHost, MemoryVolume
 from support.operators import HYPERVISORS, INSTANCES, RESOURCES, Cloud, OperatorProcess
+from support.reservations import ReservationPod
 from support.waiting import eventually_async
 
 ROOT = Path(__file__).parents[3]
@@ -57,7 +59,10 @@ CATALOG = (
 )
 
 ELSEWHERE = {
-    **{(OPERATOR, resource, "list"): LISTED for resource in ("apiservices", "certificatesigningrequests", "leases")},
+    **{
+        (OPERATOR, resource, "list"): LISTED
+        for resource in ("apiservices", "certificatesigningrequests", "leases", "pods")
+    },
     **{(account, "configmaps", "list"): LISTED for account in audit.ACCOUNTS},
     **{(CONSOLE, resource, "list"): LISTED for resource in ("hypervisors", "instances", "consolesessions")},
     **{(AGENT, resource, "list"): LISTED for resource in ("hypervisors", "instances", "instanceactions")},
@@ -136,7 +141,7 @@ async def _scenario(cluster: Cluster, client: Client, folder: Path, stack: Async
     cloud = Cloud(cluster, client, namespace)
     await cloud.prepare()
     stack.push_async_callback(cloud.clear)
-    operator = OperatorProcess(cluster, folder, "operator", "--conductor-port", "0")
+    operator = OperatorProcess(cluster, folder, "operator", "--conductor-port", "0", "--reservation")
     stack.callback(operator.stop)
     await asyncio.to_thread(operator.start)
     await _console(cluster, folder, stack)
@@ -144,6 +149,7 @@ async def _scenario(cluster: Cluster, client: Client, folder: Path, stack: Async
     async with _agent(cluster, node, machine):
         await _catalog(cloud)
         await _life(cloud, client)
+        await _reserved(client, node)
         await _looked_at(cloud, client)
     uid = await _forgotten(cloud, client)
     async with _agent(cluster, node, machine):
@@ -223,6 +229,18 @@ async def _life(cloud: Cloud, client: Client) -> None:
     await _runs(cloud, "short")
     await cloud.delete("short")
     await cloud.gone("short")
+
+
+async def _reserved(client: Client, node: str) -> None:
+    """What Instances hold of a node, shown to kube-scheduler."""
+    pod = ReservationPod(client, node)
+    await pod.create()
+    await pod.run()
+
+    async def grown() -> bool:
+        return reservation.read(await pod.get()).requests.memory > reservation.BASE.memory
+
+    await eventually_async(grown, "the reservation Pod to be resized")
 
 
 async def _looked_at(cloud: Cloud, client: Client) -> None:

@@ -372,6 +372,16 @@ BY_THE_OPERATOR: dict[str, tuple[Act, str]] = {
     ),
     "a Node": (lambda s: s.operator.patch(NODES, s.here, {"metadata": {"labels": {"a": "b"}}}), RBAC),
     "a Pod": (lambda s: s.make(s.operator, PODS, NAMESPACE, spec={"containers": [{"name": "a", "image": "a"}]}), RBAC),
+    "what another Pod requests": (
+        lambda s: s.operator.patch(
+            PODS,
+            f"hypernova-node-agent-{s.here}",
+            {"spec": {"containers": [{"name": "placeholder", "resources": {"requests": {"cpu": "1"}}}]}},
+            NAMESPACE,
+            subresource="resize",
+        ),
+        "may resize Pods with app.kubernetes.io/component=reservation alone",
+    ),
     "its policy": (lambda s: s.operator.delete(POLICIES, POLICY), RBAC),
 }
 
