@@ -60,13 +60,20 @@ class Authority:
         return context
 
     def certify(
-        self, context: ssl.SSLContext, name: str, usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH
+        self,
+        context: ssl.SSLContext,
+        name: str,
+        usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH,
+        off: datetime.timedelta = datetime.timedelta(),
     ) -> None:
-        """Have a context show a certificate; whom it trusts is not touched."""
+        """Have a context show a certificate; whom it trusts is not touched.
+
+        `off` is how far the clock of whoever signs it is ahead: by a day or more, it is no good, or not any more.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         names = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         certificate = (
-            _builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key.public_key(), self._name)
+            _builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key.public_key(), self._name, off)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
@@ -81,8 +88,13 @@ class Authority:
             context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
 
 
-def _builder(subject: x509.Name, key: ec.EllipticCurvePublicKey, issuer: x509.Name) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+def _builder(
+    subject: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    issuer: x509.Name,
+    off: datetime.timedelta = datetime.timedelta(),
+) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC) + off
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key)
     builder = builder.serial_number(x509.random_serial_number())
     return builder.not_valid_before(now - _DAY).not_valid_after(now + _DAY)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import ssl
+from datetime import UTC, datetime
 
 import aiohttp
 
@@ -26,6 +27,11 @@ _SECONDS = aiohttp.ClientTimeout(total=10.0, sock_connect=5.0)
 
 _LONGEST_REFUSAL = 4096
 """Bytes."""
+
+_OUT_OF_TIME = (9, 10)
+"""OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED."""
+
+_SET_CLOCKS = "set the clock of this node, or of the one where the operator runs"
 
 _REASON = re.compile(r"[A-Z][A-Za-z]{0,63}")
 
@@ -70,7 +76,8 @@ class Conductor:
                 refusal = await _read(response, _LONGEST_REFUSAL)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise UserDataUnavailable(
-                "ConductorUnreachable", f"no answer from the conductor at {self._address}: {in_words(error)}"
+                "ConductorUnreachable",
+                f"no answer from the conductor at {self._address}: {in_words(error)}{_about_clocks(error)}",
             ) from error
         raise _refused(response.status, refusal)
 
@@ -101,6 +108,14 @@ class Conductor:
                 f"conductor: {in_words(error)}; the operator makes it",
             ) from error
         return context
+
+
+def _about_clocks(error: Exception) -> str:
+    """What to do about a certificate that is out of its time: all are renewed long before they are."""
+    if not isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return ""
+    code = getattr(error.certificate_error, "verify_code", 0)
+    return f"; it is {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} here: {_SET_CLOCKS}" if code in _OUT_OF_TIME else ""
 
 
 def _query(source: InSecret) -> dict[str, str]:

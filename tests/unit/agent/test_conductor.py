@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -47,10 +48,12 @@ class Ground:
         return Conductor(cast("Client", self.api.client()), settings)
 
     @asynccontextmanager
-    async def served(self, name: str = NAME, version: Any = ssl.TLSVersion.TLSv1_3) -> AsyncIterator[Conductor]:
+    async def served(
+        self, name: str = NAME, version: Any = ssl.TLSVersion.TLSv1_3, off: timedelta = timedelta()
+    ) -> AsyncIterator[Conductor]:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.maximum_version = version
-        self.authority.certify(context, name)
+        self.authority.certify(context, name, off=off)
         application = web.Application()
         application.router.add_get("/{path:.*}", self._take)
         runner = web.AppRunner(application)
@@ -126,10 +129,29 @@ async def test_the_largest_user_data_arrives(ground: Ground) -> None:
         assert await conductor.user_data(SOURCE) == b"x" * USER_DATA_LIMIT
 
 
+@pytest.mark.parametrize(
+    ("off", "words"),
+    [
+        pytest.param(timedelta(days=2), "not yet valid", id="behind"),
+        pytest.param(timedelta(days=-2), "expired", id="ahead"),
+    ],
+)
+async def test_a_clock_that_differs_from_the_operators_is_said_to_be_set(
+    ground: Ground, off: timedelta, words: str
+) -> None:
+    async with ground.served(off=off) as conductor:
+        reason, message = await refused(conductor)
+    assert reason == "ConductorUnreachable"
+    assert words in message
+    assert message.endswith("set the clock of this node, or of the one where the operator runs")
+    assert ground.asked == []
+
+
 async def test_nobody_is_told_the_token_who_is_not_the_conductor(ground: Ground) -> None:
     async with ground.served("node-a") as conductor:
-        reason, _ = await refused(conductor)
+        reason, message = await refused(conductor)
         assert reason == "ConductorUnreachable"
+        assert "clock" not in message
     async with ground.served(version=ssl.TLSVersion.TLSv1_2) as conductor:
         assert (await refused(conductor))[0] == "ConductorUnreachable"
     async with ground.served() as conductor:
