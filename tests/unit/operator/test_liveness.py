@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hypernova_kube.reflector import Change
 from hypernova_kube.resources import Key, Object
 from hypernova_operator.cache import Cache
@@ -53,6 +55,28 @@ def test_a_host_lives_from_a_renewal_until_its_duration_is_over() -> None:
     assert trouble() == "no heartbeat"
     liveness.look()
     assert trouble() == "no heartbeat"
+
+
+@pytest.mark.parametrize("hour", [9, 13], ids=["hours-behind", "hours-ahead"])
+def test_an_agent_whose_clock_is_wrong_lives_while_it_renews_and_no_longer(hour: int) -> None:
+    """Ours says 11:00, and is not asked."""
+    cache, clock = Cache(), Clock()
+    liveness = Liveness(cache.hosts, clock)
+    cache.nodes.put(stored(a_node()))
+    cache.hypervisors.put(stored(a_hypervisor(status=a_hypervisor_status())))
+    old = None
+    for second in range(0, 50, 10):
+        clock.now = second
+        new = a_lease(f"2026-11-21T{hour:02}:00:{second:02}.000000Z")
+        liveness.on_change(Change(KEY, old, new))
+        old = new
+    clock.now = 79
+    liveness.look()
+    assert cache.hosts.get("node-a").trouble == ""
+    assert not liveness.is_lost("node-a")
+    clock.now = 80
+    liveness.look()
+    assert cache.hosts.get("node-a").trouble == "no heartbeat"
 
 
 def test_of_an_agent_that_was_heard_of_once_nothing_is_sure_until_it_is_heard_again_or_stays_silent() -> None:

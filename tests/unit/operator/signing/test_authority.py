@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from hypernova_api.certificates import AUTHORITY, BACKDATED_SECONDS, BUNDLE_KEY
 from hypernova_operator.controllers.signing.authority import (
@@ -68,6 +69,23 @@ def test_a_certificate_says_what_was_granted_and_nothing_else() -> None:
         x509.SubjectAlternativeName,
         x509.KeyUsage,
     }
+
+
+def test_who_is_five_minutes_behind_the_operator_takes_what_it_has_just_signed_and_who_is_more_does_not() -> None:
+    authority = new_authority(NOW)
+    certificate = issued(authority)
+    store = Store([authority.certificate])
+
+    def good(peer: datetime) -> bool:
+        verifier = PolicyBuilder().store(store).time(peer).build_server_verifier(x509.DNSName("node-a"))
+        try:
+            return verifier.verify(certificate, [])[0] == certificate
+        except VerificationError:
+            return False
+
+    assert good(NOW)
+    assert good(NOW - timedelta(minutes=5))
+    assert not good(NOW - timedelta(minutes=5, seconds=1))
 
 
 def test_no_certificate_outlives_its_authority() -> None:
