@@ -131,9 +131,12 @@ def test_a_second_release_is_refused_and_told_of_the_first(release: Helm) -> Non
     release("install", *RELEASE)
 
     already = "Hypernova is in this cluster already, as release hypernova in namespace hypernova-system"
-    for flags in ((), ("--take-ownership",)):
-        with pytest.raises(HelmError, match=already):
-            release("install", "mine", str(CHART), "--namespace=default", WITH_REGISTRY, *flags)
+    for second, namespace in (("mine", "default"), ("hypernova", "default"), ("mine", NAMESPACE)):
+        for flags in ((), ("--take-ownership",)):
+            with pytest.raises(HelmError, match=already):
+                release("install", second, str(CHART), f"--namespace={namespace}", WITH_REGISTRY, *flags)
+    assert [each["name"] for each in json.loads(release("list", "--all-namespaces", "--output=json"))] == ["hypernova"]
+    release("upgrade", *RELEASE)
 
 
 @pytest.mark.usefixtures("no_kinds_after")
