@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -44,14 +44,16 @@ class Cluster:
     context manager it is up inside the block, and deleted with its data at the end, even when this program is killed.
     """
 
-    def __init__(self, folder: Path, network: Network | None = None) -> None:
+    def __init__(self, folder: Path, network: Network | None = None, *, api_server: Sequence[str] = ()) -> None:
         """A cluster that is started by `up`.
 
         Args:
             folder: where everything of it is.
             network: the nodes' one, in which the components run. None: on loopback alone, for Nodes without kubelets.
+            api_server: further flags of the API server. Not kept in the folder: who starts it says them.
         """
         self._network = network
+        self._api_server = list(api_server)
         self._layout = Layout(folder.absolute())
         self._block = ExitStack()
 
@@ -147,6 +149,7 @@ class Cluster:
             PODS: lambda: True,  # listens nowhere; Pods wait for it anyway
         }
         lines = {name: [str(build()), *line] for name, line in command_lines(self._layout, ports, network).items()}
+        lines[API_SERVER] += self._api_server  # last: of a flag given twice the last counts
         if network:
             listened = (str(port) for port in (ports.api, ports.etcd))
             relay = [sys.executable, "-I", str(RELAY_PROGRAM), str(network.namespace), *listened]

@@ -118,6 +118,16 @@ FOR_KUBELETS = [
 """For the controllers, where each Node has a kubelet."""
 
 
+WITHOUT_MUTATION = (
+    "--feature-gates=MutatingAdmissionPolicy=false",
+    *(
+        f"--runtime-config=admissionregistration.k8s.io/v1/mutatingadmission{kind}=false"
+        for kind in ("policies", "policybindings")
+    ),
+)
+"""For the API server: be without MutatingAdmissionPolicy, as those before 1.36 are."""
+
+
 def for_nodes(layout: Layout, network: Network) -> list[str]:
     """For the API server: be reachable for nodes and Pods, and reach them."""
     pki = layout.pki

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -23,6 +23,7 @@ PLAIN = ("rbac", "policies", "priority")
 SERVED_SECONDS = 60
 
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+ONLY_WITH_MUTATION = "policies-mutating.yaml"
 MARK = "devcluster-sentinel-works"
 MUTATING = {
     "reinvocationPolicy": "Never",
@@ -59,7 +60,10 @@ def install(cluster: Cluster) -> None:
     admin = cluster.admin
     admin.ensure("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
     # Server-side, as the definitions are too large for kubectl's last-applied annotation.
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={REPOSITORY / 'crds'}")
+    files = [f"--filename={path}" for path in sorted((REPOSITORY / "crds").glob("*.yaml"))]
+    if not _mutates(admin):
+        files = [each for each in files if not each.endswith(ONLY_WITH_MUTATION)]
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", *files)
     for template in plain_templates():
         manifest = template.read_text().replace("{{ .Release.Namespace }}", NAMESPACE)
         cluster.kubectl("apply", "--filename=-", input=manifest)
@@ -134,14 +138,23 @@ def _wait_for_policies(admin: Admin) -> None:
     """Returns when every policy applied so far is in force.
 
     The API server picks policies up about once a second and does not tell when. So two more, one for each of its
-    two plugins, are added and tried until both work: what came before them works too then.
+    two plugins, are added and tried until both work: what came before them works too then. Where it does not mutate,
+    one: it refuses what the other has not touched.
     """
     name = f"devcluster-sentinel-{uuid.uuid4().hex[:8]}"
-    with (
-        _sentinel(admin, "mutatingadmissionpolicies", name, MUTATING),
-        _sentinel(admin, "validatingadmissionpolicies", name, VALIDATING),
-    ):
-        wait_until(lambda: _both_work(admin, name), seconds=SERVED_SECONDS, what="the admission policies")
+    with ExitStack() as sentinels:
+        if _mutates(admin):
+            sentinels.enter_context(_sentinel(admin, "mutatingadmissionpolicies", name, MUTATING))
+            validating = VALIDATING
+        else:
+            validating = {"validations": [{"expression": "false", "message": MARK}]}
+        sentinels.enter_context(_sentinel(admin, "validatingadmissionpolicies", name, validating))
+        wait_until(lambda: _refused(admin, name), seconds=SERVED_SECONDS, what="the admission policies")
+
+
+def _mutates(admin: Admin) -> bool:
+    """Whether the API server has MutatingAdmissionPolicy v1, which is new in Kubernetes 1.36."""
+    return any(each["name"] == "mutatingadmissionpolicies" for each in admin.get(ADMISSION)["resources"])
 
 
 @contextmanager
@@ -160,8 +173,8 @@ def _sentinel(admin: Admin, resource: str, name: str, spec: dict[str, Any]) -> I
         admin.delete(f"{ADMISSION}/{resource}/{name}")
 
 
-def _both_work(admin: Admin, name: str) -> bool:
-    """Whether a ConfigMap that is tried, but not created, meets both sentinels."""
+def _refused(admin: Admin, name: str) -> bool:
+    """Whether a ConfigMap that is tried, but not created, meets the sentinels."""
     configmaps = f"/api/v1/namespaces/{NAMESPACE}/configmaps?dryRun=All"
     try:
         admin.create(configmaps, {"metadata": {"name": name}})

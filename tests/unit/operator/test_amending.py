@@ -13,6 +13,7 @@ import pytest
 
 from hypernova_api import conditions
 from hypernova_api.conditions import Condition
+from hypernova_api.meta import FINALIZER
 from hypernova_kube.errors import Unreachable
 from hypernova_kube.resources import Key, Object
 from hypernova_operator.addresses import Addresses
@@ -115,7 +116,7 @@ class World:
             "addresses": [{"network": "default", "ip": f"10.60.0.{number}", "mac": f"52:54:00:00:00:{number:02x}"}],
             "conditions": [a_condition("Ready")],
         }
-        instance = an_instance(name, flavor=flavor, status=status, **parts)
+        instance = an_instance(name, **{"finalizers": [FINALIZER], "flavor": flavor, "status": status} | parts)
         self.api.put(INSTANCES, instance)
         self.see(key)
         return key
@@ -459,10 +460,43 @@ async def test_an_instance_that_is_being_deleted_gets_nothing() -> None:
 
 
 @virtual_time
+async def test_a_finalizer_that_an_update_has_left_out_is_put_back_before_anything_is_granted() -> None:
+    world = World()
+    world.edit(world.bound(finalizers=["other"]), flavor="large")
+    before = len(world.api.history)
+    await world.amender.reconcile(WEB)
+    written = [event.object for _, event in world.api.history[before:]]
+    assert [each["metadata"]["finalizers"] for each in written] == [["other", FINALIZER]] * 2
+    assert ["resize" in each["status"] for each in written] == [False, True]
+    assert world.claimed() == (3, 4)
+
+
+@virtual_time
+async def test_a_finalizer_is_put_back_onto_the_instance_as_it_is_stored() -> None:
+    world = World()
+    world.bound(finalizers=[])
+    obj = world.stored()
+    world.api.put(INSTANCES, obj | {"metadata": obj["metadata"] | {"finalizers": ["new"]}})  # not seen yet
+    assert await world.amender.reconcile(WEB) is None
+    assert world.stored()["metadata"]["finalizers"] == ["new", FINALIZER]
+
+
+@virtual_time
+async def test_once_deletion_has_begun_no_finalizer_is_put_back() -> None:
+    world = World()
+    world.bound(finalizers=["other"])
+    obj = world.stored()
+    world.api.put(INSTANCES, obj | {"metadata": obj["metadata"] | {"deletionTimestamp": "2026-11-21T00:00:00Z"}})
+    world.see()
+    assert await world.amender.reconcile(WEB) is None
+    assert world.writes == 0
+
+
+@virtual_time
 async def test_a_standby_writes_nothing() -> None:
     world = World()
     world.leads = False
-    world.edit(world.bound(), flavor="large")
+    world.edit(world.bound(finalizers=[]), flavor="large")
     assert await world.amender.reconcile(WEB) is None
     assert (world.writes, world.claimed()) == (0, (1, 1))
 

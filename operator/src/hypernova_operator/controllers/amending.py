@@ -1,5 +1,7 @@
 """Bound Instances that ask for more than they have: another flavor, further network cards.
 
+And that lack our finalizer, where an update has left it out and the API server does not put it back.
+
 What they get is claimed when it is decided and written at once, as at binding; the rest is their node's to do. What
 cannot be had is told, and looked at again when something that is in the way changes.
 """
@@ -113,6 +115,10 @@ class Amender:
             if not _asks(instance) or not self._writes.allowed():
                 self._leave(key)
                 return None
+            if not instance.protected:
+                if await self._writes.write(key, patches.protected(instance)):
+                    log.info("protected again", instance=key, node=instance.node)
+                continue
             obj = await self._writes.fetch(key)
             instance = self._cache.instance(key)
             if obj is None or instance is None or str(instance.version) != obj["metadata"]["resourceVersion"]:
@@ -216,7 +222,8 @@ class Amender:
 
 
 def _asks(instance: Instance) -> bool:
-    return not instance.deleting and (_lacks_cards(instance) or resizing.asks(instance))
+    # Once deletion has begun, the API server takes no finalizer any more.
+    return not instance.deleting and (not instance.protected or _lacks_cards(instance) or resizing.asks(instance))
 
 
 def _lacks_cards(instance: Instance) -> bool:

@@ -31,6 +31,7 @@ ADOPT = f"adopt.{GROUP}/orphan"
 """Annotation that the operator creates an Instance with for a domain that is there already: `UID@NODE`. It is not to
 be placed."""
 
+_OURS_ALONE = (FINALIZER,)
 _STATUS_USED = ("nodeName", "addresses", "allocation")
 _KINDS_OF_WANT = 4096
 """Flavors times images that are in use at once: more are read again for each Instance."""
@@ -71,7 +72,7 @@ class Told(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """An Instance. `finalizers` and `conditions` are kept only while they are ours to write: before it is bound."""
+    """An Instance. `conditions` are kept only while they are ours to write: before it is bound."""
 
     key: Key
     uid: str
@@ -138,8 +139,8 @@ def instance(obj: Object) -> Instance:
         *identity(metadata),
         generation=metadata.generation,
         deleting=metadata.deletion_timestamp is not None,
-        finalizers=() if bound else tuple(metadata.finalizers),
-        # Many Instances say the same of these: the text is kept once.
+        # Many Instances say the same of these: it is kept once.
+        finalizers=_OURS_ALONE if metadata.finalizers == [FINALIZER] else tuple(metadata.finalizers),
         user=sys.intern(metadata.annotations.get(CREATED_BY, "")),
         flavor=sys.intern(spec.flavor),
         image=Key(sys.intern(spec.image.namespace or metadata.namespace), sys.intern(spec.image.name)),
