@@ -25,7 +25,7 @@ def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
     return Helm(tmp_path_factory.mktemp("helm"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def bare_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A running cluster without Nodes, and with nothing of ours but an empty namespace."""
     with Cluster(tmp_path_factory.mktemp("bare-cluster")) as cluster:

@@ -18,7 +18,7 @@ from support.console_town import PUBLIC_URL, PlayedAgent, Town, api_port
 from support.operators import OperatorProcess
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def console_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster of our own: what is in its API server's log is about us."""
     with Cluster(tmp_path_factory.mktemp("console-cluster")) as cluster:
@@ -26,13 +26,13 @@ def console_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluste
         yield cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def console_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the programs log."""
     return tmp_path_factory.mktemp("console")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def operator(console_cluster: Cluster, console_folder: Path) -> Iterator[OperatorProcess]:
     """Signs."""
     operator = OperatorProcess(console_cluster, console_folder, "operator")
@@ -43,7 +43,7 @@ def operator(console_cluster: Cluster, console_folder: Path) -> Iterator[Operato
         operator.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def console(console_cluster: Cluster, console_folder: Path, operator: OperatorProcess) -> Iterator[Program]:
     """A proxy that reviews sessions each second, and logs all that it ever would."""
     assets = console_folder / "assets"

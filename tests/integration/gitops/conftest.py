@@ -17,7 +17,7 @@ from support.waiting import eventually_async
 ZONES = {"node-a": "hall-1", "node-b": "hall-1", "node-c": "hall-2", "node-d": "hall-2"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def gitops_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster with our kinds and an operator."""
     with Cluster(tmp_path_factory.mktemp("gitops-cluster")) as cluster:
