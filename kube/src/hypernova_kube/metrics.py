@@ -22,6 +22,11 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self.clock_ahead = Gauge(
+            "hypernova_clock_ahead_seconds",
+            "How far our clock was ahead of the API server's at its last answer, to a second and what the answer took.",
+            registry=registry,
+        )
         self.watch_restarts = Counter(
             "hypernova_kube_watch_restarts_total",
             "Watches begun again, by what ended the one before: ended, expired, stalled, unreachable, error.",

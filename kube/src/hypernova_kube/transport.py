@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 import aiohttp
@@ -114,6 +115,7 @@ class Transport:
                 body = await response.read()
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 raise _unreachable(request, error) from error
+            self._compare_clocks(response.headers.get("Date", ""))
         self._metrics.request_seconds.labels(request.verb, request.resource).observe(time.monotonic() - started)
         return body
 
@@ -217,6 +219,10 @@ class Transport:
             # Of many requests refused together, the first logs in for all.
             if self._login is refused:
                 self._login = await self._log_in()
+
+    def _compare_clocks(self, theirs: str) -> None:
+        with suppress(ValueError):
+            self._metrics.clock_ahead.set(time.time() - parsedate_to_datetime(theirs).timestamp())
 
     def _count(self, request: Request, code: int) -> None:
         self._metrics.requests.labels(request.verb, request.resource, str(code)).inc()

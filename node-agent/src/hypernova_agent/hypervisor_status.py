@@ -26,7 +26,7 @@ from hypernova_agent.host import (
 from hypernova_agent.host_reasons import cure_of
 from hypernova_agent.orphans import MOST_TOLD
 from hypernova_api.architecture import DomainType
-from hypernova_api.conditions import Condition, merge, timestamp
+from hypernova_api.conditions import Condition, find, merge, timestamp
 from hypernova_api.cpuset import format_cpuset
 from hypernova_api.hypervisor import (
     ORPHAN_ANNOTATION,
@@ -47,6 +47,9 @@ AGENT_VERSION = version("hypernova-operator")
 
 MOST_DEVICES = 512
 """As many as the API takes."""
+
+CLOCKS_AGREE_SECONDS = 60.0
+"""By how much clocks may differ before it is told. Certificates are good from five minutes before they are signed."""
 
 LEAST_SPACE = 0.05
 """Part of the pool that should be free."""
@@ -84,6 +87,7 @@ def status_of(
     console: Endpoint | None,
     domain_type: DomainType | None,
     now: datetime,
+    clock_ahead: float = 0.0,
 ) -> dict[str, Any]:
     """The fields of the status that are to be written; empty if it says all that already.
 
@@ -95,12 +99,15 @@ def status_of(
         console: where its agent passes on consoles; None if it does not.
         domain_type: from the settings.
         now: for a condition that changes.
+        clock_ahead: seconds by which that is ahead of the API server's clock.
 
     Raises:
         ValueError: no host is as the facts say.
     """
     before, generation = hypervisor.status, hypervisor.metadata.generation
     observed = [_ready(known, hypervisor.spec)]
+    if abs(clock_ahead) > CLOCKS_AGREE_SECONDS or find(before.conditions, "ClockSkewed") is not None:
+        observed.append(_clock_skewed(clock_ahead))
     told: dict[str, Any] = {"observed_generation": generation, "console": console}
     if known.facts is not None and room is not None and not known.refused:
         told |= _facts(known.facts, room, domain_type) | {"orphans": list(known.orphans[:MOST_TOLD])}
@@ -176,6 +183,17 @@ def _orphans(orphans: Sequence[Orphan]) -> _Observation:
         f"Nothing is done to any before this Hypervisor is annotated {ORPHAN_ANNOTATION}UID=adopt or =remove"
     )
     return "Orphans", True, "DomainsWithoutInstance", message
+
+
+def _clock_skewed(ahead: float) -> _Observation:
+    if abs(ahead) <= CLOCKS_AGREE_SECONDS:
+        return "ClockSkewed", False, "ClocksAgree", ""
+    # No numbers: the condition would be written anew with each change of them.
+    message = (
+        f"the clock of this node is more than a minute {'ahead of' if ahead > 0 else 'behind'} the API server's: set "
+        "both by NTP, or nodes, operator and consoles come to refuse each other's certificates"
+    )
+    return "ClockSkewed", True, "ClocksDiffer", message
 
 
 def _disk_pressure(space: Space) -> _Observation:

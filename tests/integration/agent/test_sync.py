@@ -1,6 +1,7 @@
 """The agent's loops between a real API server, with the rights of its ServiceAccount, and a host in memory."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from hypernova_agent.sync import Sync
 from hypernova_api.conditions import find
 from hypernova_api.hypervisor import Hypervisor
 from hypernova_api.instance import Instance
+from hypernova_kube import transport
 from hypernova_kube.client import Client
 from hypernova_kube.errors import NotFound
 from hypernova_kube.resources import LEASES, Object
@@ -217,6 +219,32 @@ async def test_a_libvirt_that_is_too_old_is_refused_until_it_is_upgraded(agent: 
     agent.host.machine.facts = FACTS
     await agent.hypervisor_says("LibvirtReady")
     assert agent.sync.not_ready() == []
+
+
+async def test_a_clock_hours_behind_is_said_and_keeps_no_host_from_its_work(
+    cluster: Cluster, client: Client, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Behind:
+        monotonic = time.monotonic
+
+        @staticmethod
+        def time() -> float:
+            return time.time() - 7200
+
+    async def skewed(agent: Agent, status: str) -> str:
+        async def look() -> str | None:
+            agent.sync._looks.add("space")
+            found = find((await agent.hypervisor_says("LibvirtReady")).status.conditions, "ClockSkewed")
+            return found.reason if found is not None and found.status == status else None
+
+        return await eventually_async(look, f"ClockSkewed to be {status}")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(transport, "time", Behind)
+        async with an_agent(cluster, client, namespace, Machine(obedient=True)) as agent:
+            assert await skewed(agent, "True") == "ClocksDiffer"
+            patched.undo()
+            assert await skewed(agent, "False") == "ClocksAgree"
 
 
 async def test_the_administrator_s_overcommit_is_taken_up_at_once(agent: Agent) -> None:

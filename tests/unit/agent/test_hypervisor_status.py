@@ -33,11 +33,20 @@ CONSOLE = Endpoint(address="192.0.2.7", port=8084)
 GPU = PciDevice("0000:65:00.0", "10de", "20b0", cell=0)
 
 
-def told(known: Known, status: Object | None = None, claims: tuple[Claim, ...] = (), **spec: Any) -> Object:
+def told(
+    known: Known,
+    status: Object | None = None,
+    claims: tuple[Claim, ...] = (),
+    *,
+    clock_ahead: float = 0.0,
+    **spec: Any,
+) -> Object:
     """What is written, given what the status says so far."""
     hypervisor = Hypervisor.parse(stored(a_hypervisor(status=status or {}, **spec)))
     room = room_of(known.facts, hypervisor.spec, GIB) if known.facts is not None else None
-    return status_of(hypervisor, known, room, claims, console=CONSOLE, domain_type=None, now=NOW)
+    return status_of(
+        hypervisor, known, room, claims, console=CONSOLE, domain_type=None, now=NOW, clock_ahead=clock_ahead
+    )
 
 
 def condition(status: Object, type_: str) -> tuple[str, str, str]:
@@ -216,6 +225,27 @@ def test_of_more_orphans_than_the_api_takes_the_first_are_told_and_all_counted()
 )
 def test_a_pool_that_is_nearly_full_is_said(available: int, expected: tuple[str, str]) -> None:
     assert condition(told(Known(FACTS, space=Space(100 * GIB, available))), "DiskPressure")[:2] == expected
+
+
+@pytest.mark.parametrize(
+    ("ahead", "words"),
+    [
+        pytest.param(-7200.0, "the clock of this node is more than a minute behind the API server's", id="behind"),
+        pytest.param(61.0, "the clock of this node is more than a minute ahead of the API server's", id="ahead"),
+    ],
+)
+def test_a_clock_that_is_wrong_is_said_until_it_is_right(ahead: float, words: str) -> None:
+    after = told(Known(FACTS), clock_ahead=ahead)
+    status, reason, message = condition(after, "ClockSkewed")
+    assert (status, reason) == ("True", "ClocksDiffer")
+    assert message.startswith(words)
+    assert condition(after, "Ready")[0] == "True", "its guests run all the same"
+    assert told(Known(FACTS), after, clock_ahead=1.1 * ahead) == {}
+    assert condition(told(Known(FACTS), after, clock_ahead=-2.0), "ClockSkewed")[:2] == ("False", "ClocksAgree")
+
+
+def test_of_a_clock_that_is_right_nothing_is_said() -> None:
+    assert "ClockSkewed" not in {each["type"] for each in told(Known(FACTS), clock_ahead=59.0)["conditions"]}
 
 
 def test_no_host_has_less_than_no_cpu() -> None:
