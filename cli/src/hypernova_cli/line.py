@@ -109,7 +109,7 @@ class SerialLine:
             except (KubeError, NoConsoleProxy) as error:
                 if not said or not _passes(error):
                     raise
-                ending = sentence(error) if isinstance(error, KubeError) else str(error)
+                ending = (sentence(error) if isinstance(error, KubeError) else str(error)).rstrip(".")
             finally:
                 self._connection = None
             if clock() - began > _LONGEST_WAIT:

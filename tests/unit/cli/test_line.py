@@ -149,7 +149,7 @@ async def test_while_it_cannot_be_reached_it_is_tried_ever_more_slowly_and_said_
     trouble = [
         Unreachable("refused"),
         Unreachable("refused"),
-        ServerError(503, "HostUnreachable", "node-a does not answer"),
+        ServerError(503, "HostUnreachable", "node-a does not answer."),
         NoConsoleProxy("no proxy"),
         Conflict(409, "GuestOff", "off"),
         *[Unreachable("refused")] * 5,
@@ -163,6 +163,7 @@ async def test_while_it_cannot_be_reached_it_is_tried_ever_more_slowly_and_said_
     assert 7 < waits[-1] <= 15
     assert sum("refused" in text for text in viewer.said) == 2
     assert viewer.said[1] == "the connection was cut; connecting again as soon as that works"
+    assert "node-a does not answer; connecting again as soon as that works" in viewer.said
 
 
 @pytest.mark.parametrize("error", [Unreachable("refused"), Conflict(409, "GuestOff", "off"), NoConsoleProxy("none")])
