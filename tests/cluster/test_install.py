@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from string import Template
 
@@ -86,69 +84,3 @@ def test_guests_run_on_whatever_becomes_of_what_looks_after_them(installed: Inst
     installed.create(f"{name}-later", scheduling={"nodeName": node.name})
     installed.wait_running(f"{name}-later", name)
     assert {each: installed.guests()[each] for each in before} == before
-
-
-def test_an_upgrade_and_a_rollback_restart_no_guest_and_lose_no_creation(installed: Installed) -> None:
-    installed.create("before")
-    installed.wait_running("before")
-    before = installed.guests()
-    created = []
-
-    def creating(step: Callable[[], object]) -> None:
-        """Do it while Instances are created all the time."""
-        installed_by = subprocess.Popen(
-            [sys.executable, "-c", _CREATOR, str(installed.lab.cluster.bin_dir), str(len(created))],
-            env=installed.environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            step()
-        finally:
-            said, _ = installed_by.communicate("", timeout=60)
-        assert installed_by.returncode == 0
-        created.extend(said.split())
-
-    history = json.loads(installed.helm("history", RELEASE, f"--namespace={NAMESPACE}", "--output=json"))
-    installed.change(logLevel="debug")
-    creating(installed.install)
-    back = ("rollback", RELEASE, str(history[-1]["revision"]), f"--namespace={NAMESPACE}", "--wait", "--timeout=240s")
-    creating(lambda: installed.helm(*back, timeout=270))
-    assert len(created) >= 4
-    installed.wait_running(*created, seconds=180)
-    assert {each: installed.guests()[each] for each in before} == before
-
-
-def test_an_uninstall_leaves_guests_and_objects_and_the_next_install_takes_them_up(installed: Installed) -> None:
-    installed.create("kept")
-    installed.wait_running("kept")
-    before, uid = installed.guests(), installed.get("instance", "kept")["metadata"]["uid"]
-    installed.change()
-    installed.helm("uninstall", RELEASE, f"--namespace={NAMESPACE}")
-    for component in ("operator", "node-agent", "console"):
-        eventually(lambda component=component: not installed.pods(component), f"no {component} to be left", 90)
-    assert installed.guests() == before
-    installed.install()
-    assert installed.get("instance", "kept")["metadata"]["uid"] == uid
-    installed.kubectl("delete", "instance", "kept", "--timeout=60s")
-    del before["kept"]
-    assert installed.guests() == before
-
-
-_CREATOR = """
-import json, subprocess, sys, select
-kubectl, number = sys.argv[1] + "/kubectl", int(sys.argv[2])
-while not select.select([sys.stdin], [], [], 3)[0]:
-    name = f"during-{number}"
-    body = {
-        "apiVersion": "compute.hypernova.dev/v1alpha1", "kind": "Instance", "metadata": {"name": name},
-        "spec": {"flavor": "m1.boot", "image": {"name": "boot"}, "terminationGracePeriodSeconds": 0},
-    }
-    command = [kubectl, "create", "--filename=-"]
-    subprocess.run(command, input=json.dumps(body), text=True, check=True, stdout=sys.stderr, timeout=30)
-    print(name, flush=True)
-    number += 1
-"""
-"""What a pipeline of users does: creates an Instance every three seconds until its standard input closes, and prints
-their names."""

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Page
 
+from hack.nodes import KubeLab
 from hack.stack import Stack
 from support.bare_guest import Picture
 from support.browsers import picture_of
@@ -51,7 +52,7 @@ class Answer:
 class ConsoleUser:
     """A ServiceAccount of the namespace default, with a role there."""
 
-    def __init__(self, stack: Stack, name: str) -> None:
+    def __init__(self, stack: Stack | KubeLab, name: str) -> None:
         self.name = name
         self.stack = stack
         self._kubeconfig = stack.cluster.service_account_kubeconfig("default", name)

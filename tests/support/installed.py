@@ -10,6 +10,8 @@ from typing import Any
 from hack.devcluster.install import NAMESPACE
 from hack.guest import Guest
 from hack.helm import Helm
+from hack.images.archives import COMPONENTS, tag
+from hack.images.inputs import read
 from hack.nodes import KubeLab
 from support.libvirt_subject import qemus
 from support.waiting import eventually
@@ -18,6 +20,9 @@ ROOT = Path(__file__).parents[2]
 CHART = str(ROOT / "charts/hypernova")
 RELEASE = "hypernova"
 WORKLOADS = ("deployment/hypernova-operator", "deployment/hypernova-console", "daemonset/hypernova-node-agent")
+WAIT_SECONDS = 400
+"""For all Pods to be ready: 20 s on a machine that does nothing else."""
+
 VALUES = {
     "image": {"registry": "localhost/hypernova", "pullPolicy": "Never"},
     # The machine's KVM, if it has any, boots no Linux guest; emulation does everywhere.
@@ -37,13 +42,34 @@ class Installed:
 
     # Helm
 
-    def install(self) -> None:
+    def install(self, chart: str | Path = CHART) -> None:
         """Install or upgrade, and return when all Pods are the new ones, and ready."""
         self.helm(
-            *("upgrade", "--install", RELEASE, CHART, f"--namespace={NAMESPACE}", "--create-namespace"),
-            *(f"--values={self.values}", "--wait", "--timeout=240s"),
-            timeout=270,
+            *("upgrade", "--install", RELEASE, str(chart), f"--namespace={NAMESPACE}", "--create-namespace"),
+            *(f"--values={self.values}", "--wait", f"--timeout={WAIT_SECONDS}s"),
+            timeout=WAIT_SECONDS + 30,
         )
+
+    def upgrade(self, chart: Path) -> None:
+        """Upgrade as docs/install.md has it, to another chart with the values that were given before."""
+        self.helm(
+            *("upgrade", RELEASE, str(chart), f"--namespace={NAMESPACE}", "--reset-then-reuse-values"),
+            *("--wait", f"--timeout={WAIT_SECONDS}s"),
+            timeout=WAIT_SECONDS + 30,
+        )
+
+    def rollback(self, revision: int) -> None:
+        """Go back to a revision, and return when all Pods are its, and ready."""
+        self.helm(
+            *("rollback", RELEASE, str(revision), f"--namespace={NAMESPACE}", "--wait", f"--timeout={WAIT_SECONDS}s"),
+            timeout=WAIT_SECONDS + 30,
+        )
+
+    @property
+    def revision(self) -> int:
+        """Of the release, as it is now."""
+        history = json.loads(self.helm("history", RELEASE, f"--namespace={NAMESPACE}", "--output=json"))
+        return max(int(each["revision"]) for each in history)
 
     def change(self, **values: Any) -> None:
         """Values of the next `install`, beside those a lab needs."""
@@ -59,6 +85,10 @@ class Installed:
 
     def kubectl(self, *arguments: str, manifest: str = "") -> str:
         return self.lab.cluster.kubectl(*arguments, input=manifest)
+
+    def apply(self, *objects: dict[str, Any]) -> None:
+        manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+        self.kubectl("apply", "--server-side", "--filename=-", manifest=manifest)
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "--output=json"))
@@ -95,6 +125,22 @@ class Installed:
             self.kubectl("rollout", "status", workload, f"--namespace={NAMESPACE}", "--timeout=120s")
 
     # What is on the hosts
+
+    def tag(self, version: str) -> None:
+        """Have our images on all nodes under another version too, as if that had been released."""
+        for node in self.lab.nodes:
+            for component in COMPONENTS:
+                names = tag(component, read().version), tag(component, version)
+                node.host.run("ctr", "--namespace=k8s.io", "images", "tag", "--force", *names)
+            node.load()  # nothing more: kubelet comes to know what is there
+
+    def boot_id(self, name: str) -> str:
+        """By which a Linux guest tells each boot from all others; its node asks it, by its address."""
+        status = self.get("instance", name)["status"]
+        program = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=20).read().decode())"
+        url = f"http://{status['addresses'][0]['ip']}/cgi-bin/state"
+        state = self.lab.node(status["nodeName"]).host.run("python3", "-c", program, url).stdout
+        return next(line for line in state.splitlines() if line.startswith("boot_id=")).partition("=")[2]
 
     def guests(self) -> dict[str, int]:
         """The QEMU of each Instance that has one, by the Instance's name."""
