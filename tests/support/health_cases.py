@@ -286,7 +286,7 @@ HYPERVISORS = [
     _host("is silent", "Degraded", "Failed", _ready(None, "AgentLost", "has not been heard of"), message="heard"),
     *(
         _host(f"says {type_}", "Degraded", "Failed", READY, a_condition(type_, True, type_, "look"), message="look")
-        for type_ in ("Overcommitted", "DiskPressure", "Orphans")
+        for type_ in ("Overcommitted", "DiskPressure", "Orphans", "ClockSkewed")
     ),
 ]
 

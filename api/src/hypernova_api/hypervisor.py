@@ -261,7 +261,8 @@ class HypervisorStatus(Model):
     """`Ready`: libvirt answers and the pool and default network are active. `Overcommitted`: its Instances claim more
     than it has to give, as when it lost memory: none is touched, and no new one comes. `Orphans`: domains of ours have
     no Instance; the annotation orphan.compute.hypernova.dev/UID, `adopt` or `remove`, says what becomes of one.
-    `DiskPressure`: the pool is nearly full."""
+    `DiskPressure`: the pool is nearly full. `ClockSkewed`: the node's clock is more than a minute off the API server's;
+    told only once it was."""
 
 
 class Hypervisor(Kind, scope="Cluster", short_names=("hv",)):

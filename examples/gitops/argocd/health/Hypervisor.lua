@@ -21,7 +21,7 @@ end
 if ready.status ~= "True" then
   return health("Degraded", ready)
 end
-for _, name in ipairs({"Overcommitted", "DiskPressure", "Orphans"}) do
+for _, name in ipairs({"Overcommitted", "DiskPressure", "Orphans", "ClockSkewed"}) do
   if condition(name).status == "True" then return health("Degraded", condition(name)) end
 end
 if obj.spec ~= nil and obj.spec.maintenance then
