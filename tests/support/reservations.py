@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hack.devcluster.install import NAMESPACE
@@ -12,14 +13,16 @@ from hypernova_operator.controllers.reservation import CONTAINER, SELECTOR, Requ
 from hypernova_operator.controllers.reserving import PODS
 from support.waiting import eventually_async
 
+LABELS = dict(each.split("=") for each in SELECTOR.split(","))
 SMALL = {"cpu": "1m", "memory": "16Mi"}
 
 
 class ReservationPod:
     """One on a node."""
 
-    def __init__(self, client: Client, node: str, name: str = "") -> None:
+    def __init__(self, client: Client, node: str, name: str = "", labels: Mapping[str, str] = LABELS) -> None:
         self.name = name or f"hypernova-reservation-{node}"
+        self.labels = dict(labels)
         self._client = client
         self._node = node
 
@@ -28,11 +31,10 @@ class ReservationPod:
         allocatable = {"status": {"allocatable": {"cpu": "8", "memory": "16Gi", "pods": "110"}}}
         await self._client.patch(NODES, self._node, allocatable, subresource="status")
         body = placeholder_pod("default", self._node)
-        labels = dict(each.split("=") for each in SELECTOR.split(","))
         container = {"name": CONTAINER, "image": "placeholder", "resources": {"requests": SMALL}}
         spec = body["spec"] | {"containers": [container]}
         identity = {"apiVersion": "v1", "kind": "Pod"}
-        metadata = {"name": self.name, "namespace": NAMESPACE, "labels": labels}
+        metadata = {"name": self.name, "namespace": NAMESPACE, "labels": self.labels}
         await self._client.create(PODS, {**identity, "metadata": metadata, "spec": spec})
 
     async def run(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,11 +14,13 @@ from hack.devcluster.install import NAMESPACE
 from hypernova_api.certificates import Signer
 from hypernova_api.hypervisor import LEASE_PREFIX, ORPHAN_ANNOTATION
 from hypernova_api.meta import FINALIZER
-from hypernova_kube.client import Client
+from hypernova_kube.client import Client, PatchType
 from hypernova_kube.errors import ApiError, Forbidden
-from hypernova_kube.resources import EVENTS, LEASES, NODES, Resource
+from hypernova_kube.resources import EVENTS, LEASES, NODES, Object, Resource
+from hypernova_operator.controllers import reservation
 from support.builders import a_condition, an_instance
 from support.operators import RESOURCES
+from support.reservations import LABELS, ReservationPod
 from support.stolen import ACTIONS, HYPERVISORS, INSTANCES, LARGE, LAUNCHED_AT, Scene, a_scene
 
 SECRETS, CONFIG_MAPS = Resource("", "v1", "secrets", "Secret"), Resource("", "v1", "configmaps", "ConfigMap")
@@ -373,17 +376,32 @@ BY_THE_OPERATOR: dict[str, tuple[Act, str]] = {
     "a Node": (lambda s: s.operator.patch(NODES, s.here, {"metadata": {"labels": {"a": "b"}}}), RBAC),
     "a Pod": (lambda s: s.make(s.operator, PODS, NAMESPACE, spec={"containers": [{"name": "a", "image": "a"}]}), RBAC),
     "what another Pod requests": (
-        lambda s: s.operator.patch(
-            PODS,
-            f"hypernova-node-agent-{s.here}",
-            {"spec": {"containers": [{"name": "placeholder", "resources": {"requests": {"cpu": "1"}}}]}},
-            NAMESPACE,
-            subresource="resize",
-        ),
+        lambda s: _resized(s, {"app.kubernetes.io/name": "hypernova", "app.kubernetes.io/component": "console"}),
         "may resize Pods with app.kubernetes.io/component=reservation alone",
     ),
     "its policy": (lambda s: s.operator.delete(POLICIES, POLICY), RBAC),
 }
+
+
+async def _resized(scene: Scene, labels: Mapping[str, str]) -> Object:
+    """A Pod of these labels, by the operator's token."""
+    pod = ReservationPod(scene.admin, scene.here, "resized", labels)
+    await pod.create()
+    try:
+        want = reservation.Requests(2, 32 << 20)
+        # As kubelet has admitted it, for what is to be written; the API server does not mind if it has not.
+        known = replace(reservation.read(await pod.get()), running=True)
+        return await scene.operator.patch(
+            *(PODS, pod.name, reservation.patch(known, want), NAMESPACE), subresource="resize", kind=PatchType.JSON
+        )
+    finally:
+        await pod.remove()
+
+
+async def test_the_operator_s_token_resizes_the_pods_that_are_for_it(scene: Scene) -> None:
+    resized = await _resized(scene, LABELS)
+
+    assert resized["spec"]["containers"][0]["resources"]["requests"] == {"cpu": "2m", "memory": "32Mi"}
 
 
 async def test_the_operator_s_token_is_refused_what_is_users_and_administrators(scene: Scene) -> None:
