@@ -32,8 +32,9 @@ THEIRS = "example.com/audit"
 
 @pytest.fixture(scope="module")
 def clean_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """In place of the other tests' cluster."""
-    with Cluster(tmp_path_factory.mktemp("without-mutation"), api_server=WITHOUT_MUTATION) as cluster:
+    """In place of the other tests' cluster. As 1.33, it does not stream lists either."""
+    flags = [*WITHOUT_MUTATION, "--feature-gates=WatchList=false"]
+    with Cluster(tmp_path_factory.mktemp("without-mutation"), api_server=flags) as cluster:
         install(cluster)
         yield cluster
 
@@ -78,9 +79,12 @@ async def seen(cloud: Cloud) -> AsyncIterator[list[WatchEvent]]:
         await watching
 
 
-def test_such_a_cluster_has_no_mutating_policy(clean_cluster: Cluster) -> None:
+def test_such_a_cluster_has_no_mutating_policy_and_streams_no_list(clean_cluster: Cluster) -> None:
     with pytest.raises(ClusterError, match="the server doesn't have a resource type"):
         clean_cluster.kubectl("get", "mutatingadmissionpolicies")
+    streamed = "/api/v1/namespaces?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
+    with pytest.raises(ClusterError, match="sendInitialEvents is forbidden"):
+        clean_cluster.admin.get(f"{streamed}&allowWatchBookmarks=true&timeoutSeconds=1")
 
 
 async def test_while_no_operator_runs_an_instance_is_nobodys_and_goes_at_once(cloud: Cloud) -> None:
