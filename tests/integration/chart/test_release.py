@@ -77,6 +77,7 @@ def test_an_install_needs_no_node_and_says_what_to_type(release: Helm, bare_clus
 
     assert "No node is labelled as a hypervisor yet" in notes
     assert "kubectl label node NODE compute.hypernova.dev/hypervisor=true" in notes
+    assert "kubectl describe hypervisor NODE " in notes
     workloads = json.loads(bare_cluster.kubectl("get", "deployments,daemonsets", HERE, "--output=json"))["items"]
     assert {name(each) for each in workloads} == {
         "Deployment hypernova-operator",
