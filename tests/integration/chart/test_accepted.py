@@ -54,7 +54,7 @@ def test_all_pods_are_within_restricted_but_for_the_agents_folder_and_notes_say_
     helm: Helm, bare_cluster: Cluster, notes: str
 ) -> None:
     refused = {}
-    for workload, template in pods(our_own(render(helm))).items():
+    for workload, template in pods(our_own(render(helm, "--set=reservation.enabled=true"))).items():
         pod: Object = {"apiVersion": "v1", "kind": "Pod", **template}
         pod["metadata"] = template["metadata"] | {"name": "pod", "namespace": NAMESPACE}
         try:
