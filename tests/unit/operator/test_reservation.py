@@ -13,6 +13,7 @@ from hypernova_api.overcommit import Ratios
 from hypernova_kube.errors import Forbidden
 from hypernova_kube.resources import Key, Object
 from hypernova_operator.cache import Cache
+from hypernova_operator.cache.records import node
 from hypernova_operator.controllers.placed import Placed
 from hypernova_operator.controllers.reservation import BASE, CONTAINER, SELECTOR, Requests, patch, read, trouble, wanted
 from hypernova_operator.controllers.reserving import PODS, Reserving
@@ -115,6 +116,20 @@ def test_what_the_chart_requests_and_labels_is_what_is_known_here() -> None:
     assert f"- name: {CONTAINER}\n" in template
     component = dict(part.split("=") for part in SELECTOR.split(","))["app.kubernetes.io/component"]
     assert set(re.findall(r'\(list \. "([a-z]+)"\)', template)) == {component, "default"}
+
+
+@pytest.mark.parametrize(
+    ("allocatable", "told"),
+    [
+        ({"cpu": "1930m", "memory": "24580016Ki", "pods": "110"}, (1930, 24580016 << 10)),
+        ({}, (0, 0)),
+        ({"cpu": "many", "memory": "1Gi"}, (0, 0)),
+    ],
+    ids=["as kubelet says it", "not said yet", "what cannot be read is not known"],
+)
+def test_a_node_says_what_its_pods_may_have(allocatable: Object, told: tuple[int, int]) -> None:
+    record = node(stored(a_node() | {"status": {"allocatable": allocatable}}))
+    assert (record.pods_cpu, record.pods_memory) == told
 
 
 def test_what_kubelet_does_not_grant_is_told_with_what_to_do() -> None:
