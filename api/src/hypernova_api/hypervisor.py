@@ -12,7 +12,7 @@ from hypernova_api.cpuset import HIGHEST_CPU, CpuSet
 from hypernova_api.flavor import Alias, PageSize
 from hypernova_api.meta import AGE, AS_SET, GROUP, Column, Kind, Model, Rule, keyed_by
 from hypernova_api.overcommit import Overcommit
-from hypernova_api.quantity import Quantity, between
+from hypernova_api.quantity import Quantity, QuantityText, between
 from hypernova_api.traits import Trait, Traits
 
 LEASE_PREFIX = "hypervisor-"
@@ -133,13 +133,13 @@ class Cell(Model):
     cores: Annotated[list[Annotated[CpuSet, Field(min_length=1)]], Field(max_length=1024)]
     """Its CPUs by core: each item the threads of one, e.g. `0,32`."""
 
-    memory: Quantity
+    memory: QuantityText
     """Bytes of memory, huge pages included."""
 
     huge_pages: Annotated[list[HugePages], Field(max_length=2), keyed_by("size")] = Field(default_factory=list)
     """Huge pages set aside."""
 
-    rules: ClassVar[list[Rule]] = [between("memory", "0", MOST_BYTES)]
+    rules: ClassVar[list[Rule]] = [between("memory", "0", MOST_BYTES, text=True)]
 
 
 class Device(Model):

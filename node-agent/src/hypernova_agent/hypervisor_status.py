@@ -41,7 +41,7 @@ from hypernova_api.hypervisor import (
     Resources,
     Versions,
 )
-from hypernova_api.quantity import Quantity
+from hypernova_api.quantity import Quantity, QuantityText
 
 AGENT_VERSION = version("hypernova-operator")
 
@@ -234,7 +234,7 @@ def _cell(cell: HostCell) -> Cell:
     return Cell(
         id=cell.id,
         cores=[format_cpuset(core) for core in cell.cores],
-        memory=Quantity.of_bytes(cell.memory),
+        memory=QuantityText.of_bytes(cell.memory),
         huge_pages=[
             HugePages.model_validate({"size": Quantity.of_bytes(size), "count": count})
             for size, count in sorted(cell.huge_pages.items())
