@@ -23,6 +23,9 @@ WORKLOADS = ("deployment/hypernova-operator", "deployment/hypernova-console", "d
 WAIT_SECONDS = 400
 """For all Pods to be ready: 20 s on a machine that does nothing else."""
 
+KUBECTL_SECONDS = 150
+"""More than any `--timeout` it is given."""
+
 VALUES = {
     "image": {"registry": "localhost/hypernova", "pullPolicy": "Never"},
     # The machine's KVM, if it has any, boots no Linux guest; emulation does everywhere.
@@ -84,7 +87,7 @@ class Installed:
         return home | {"KUBECONFIG": str(self.lab.cluster.kubeconfig)}
 
     def kubectl(self, *arguments: str, manifest: str = "") -> str:
-        return self.lab.cluster.kubectl(*arguments, input=manifest)
+        return self.lab.cluster.kubectl(*arguments, input=manifest, timeout=KUBECTL_SECONDS)
 
     def apply(self, *objects: dict[str, Any]) -> None:
         manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
@@ -128,9 +131,10 @@ class Installed:
 
     def tag(self, version: str) -> None:
         """Have our images on all nodes under another version too, as if that had been released."""
+        loaded = read().version
         for node in self.lab.nodes:
             for component in COMPONENTS:
-                names = tag(component, read().version), tag(component, version)
+                names = tag(component, loaded), tag(component, version)
                 node.host.run("ctr", "--namespace=k8s.io", "images", "tag", "--force", *names)
             node.load()  # nothing more: kubelet comes to know what is there
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from selectors import DefaultSelector
 
 from hypernova_api.console import ConsoleType
 from hypernova_cli.connection import Ending
@@ -19,7 +20,7 @@ from hypernova_kube.errors import AlreadyExists, KubeError
 from hypernova_kube.reflector import Change, Reflector
 from support.agents import INSTANCES
 from support.builders import an_instance
-from support.waiting import eventually
+from support.waiting import eventually, eventually_async
 
 NAMESPACE = "default"
 CREATE_SECONDS = 5.0
@@ -35,8 +36,8 @@ class Break:
     seconds: float
     """Until it could."""
 
-    refusals: tuple[str, ...]
-    """What was said meanwhile to who tried."""
+    tries: int
+    """How often that was tried."""
 
 
 @dataclass(slots=True)
@@ -95,19 +96,19 @@ class Meanwhile:
     async def look(self, client: Client, name: str) -> None:
         """See the screen of a guest, and whenever that ends, try until it is there again."""
         consoles = Consoles(client, NAMESPACE)
-        ending, ended, refusals = None, 0.0, list[str]()
+        ending, ended, tries = None, 0.0, 0
         while True:
+            tries += 1
             try:
                 async with consoles.connected(name, ConsoleType.VNC, {}) as connection:
                     if ending is not None:
-                        self.breaks.append(Break(ending, time.monotonic() - ended, tuple(refusals)))
+                        self.breaks.append(Break(ending, time.monotonic() - ended, tries))
                     self.connected = True
                     while not isinstance(told := await connection.receive(), Ending):
                         pass
                 self.connected = False
-                ending, ended, refusals = told, time.monotonic(), []
-            except (KubeError, NoConsoleProxy) as error:
-                refusals.append(str(error))
+                ending, ended, tries = told, time.monotonic(), 0
+            except (KubeError, NoConsoleProxy):
                 await asyncio.sleep(RETRY_SECONDS)
 
 
@@ -120,7 +121,8 @@ def meanwhile(kubeconfig: Path, *, prefix: str = "", looking_at: str = "") -> It
         prefix: of the names of what is created; nothing is if it is empty.
         looking_at: the guest whose screen is looked at, from before the block begins; none if it is empty.
     """
-    seen, loop, over = Meanwhile(), asyncio.new_event_loop(), asyncio.Event()
+    seen, selector, over = Meanwhile(), DefaultSelector(), asyncio.Event()
+    loop = asyncio.SelectorEventLoop(selector)
     errors: list[BaseException] = []
 
     async def work() -> None:
@@ -134,6 +136,8 @@ def meanwhile(kubeconfig: Path, *, prefix: str = "", looking_at: str = "") -> It
                 task.cancel()
             results = await asyncio.gather(*running, return_exceptions=True)
             errors.extend(result for result in results if isinstance(result, Exception))
+        # TLS says good-bye after its client is closed. What is left then is the loop's own way to be woken.
+        await eventually_async(lambda: len(selector.get_map()) == 1, "all connections to be closed", 60)
 
     thread = threading.Thread(target=loop.run_until_complete, args=[work()], name="meanwhile")
     thread.start()
