@@ -64,6 +64,14 @@ LONGEST_MESSAGE = 1 << 20
 """Bytes of one WebSocket message that anybody takes; the next longer one ends the connection with code 1009."""
 
 
+def close_reason(sentence: str) -> str:
+    """As much of a sentence as fits beside a close code."""
+    encoded = sentence.encode()
+    if len(encoded) <= LONGEST_REASON:
+        return sentence
+    return encoded[: LONGEST_REASON - len("…".encode())].decode(errors="ignore") + "…"
+
+
 class SerialRole(Model):
     """A text message to the viewer of a serial console, first of all and whenever it changes. (Output is binary.)"""
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from aiohttp import ClientWebSocketResponse, WebSocketError, WSCloseCode, WSMsgType, web
 
-from hypernova_api.console import LONGEST_MESSAGE, LONGEST_REASON, CloseCode
+from hypernova_api.console import LONGEST_MESSAGE, CloseCode, close_reason
 
 AgentSocket = ClientWebSocketResponse[bool]
 ViewerSocket = web.WebSocketResponse[bool]
@@ -170,7 +170,7 @@ async def _close(peer: AgentSocket | ViewerSocket, goodbye: Goodbye) -> None:
     with contextlib.suppress(TimeoutError, ConnectionError):
         async with asyncio.timeout(CLOSE_SECONDS):
             try:
-                await peer.close(code=_sendable(goodbye.code), message=_short(goodbye.reason))
+                await peer.close(code=_sendable(goodbye.code), message=close_reason(goodbye.reason).encode())
             except asyncio.CancelledError:
                 # aiohttp 3.14: where one was cancelled who waited for a buffer to drain, as `_pass` may have been, the
                 # next who waits is cancelled too, though nobody has cancelled him. It has closed the connection.
@@ -181,7 +181,3 @@ async def _close(peer: AgentSocket | ViewerSocket, goodbye: Goodbye) -> None:
 
 def _sendable(code: int) -> int:
     return code if 1000 <= code < 5000 and code not in _NEVER_SENT else WSCloseCode.OK
-
-
-def _short(reason: str) -> bytes:
-    return reason.encode()[:LONGEST_REASON].decode(errors="ignore").encode()

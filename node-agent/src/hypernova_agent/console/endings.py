@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hypernova_api.console import LONGEST_REASON, CloseCode
+from hypernova_api.console import CloseCode, close_reason
 
 _UNSUPPORTED = 1003
 _POLICY = 1008
@@ -33,17 +33,9 @@ TEXT = Ending(_UNSUPPORTED, "a console takes binary messages alone")
 
 def taken_over(user: str) -> Ending:
     """Somebody else has it now."""
-    return Ending(CloseCode.TAKEN_OVER, clipped(f"{user} has taken it over"))
+    return Ending(CloseCode.TAKEN_OVER, close_reason(f"{user} has taken it over"))
 
 
 def refused(why: str) -> Ending:
     """What the viewer sends is not taken."""
-    return Ending(_POLICY, clipped(why))
-
-
-def clipped(sentence: str) -> str:
-    """As much of it as fits beside a close code."""
-    encoded = sentence.encode()
-    if len(encoded) <= LONGEST_REASON:
-        return sentence
-    return encoded[: LONGEST_REASON - len("…".encode())].decode(errors="ignore") + "…"
+    return Ending(_POLICY, close_reason(why))
