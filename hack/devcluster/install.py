@@ -20,6 +20,7 @@ REPOSITORY = Path(__file__).parents[2]
 NAMESPACE = "hypernova-system"
 GROUP = "compute.hypernova.dev"
 PLAIN = ("rbac", "policies", "priority")
+TEMPLATED = {"{{ .Release.Namespace }}": NAMESPACE, "{{ .Values.console.editors }}": "true"}
 SERVED_SECONDS = 60
 
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
@@ -41,12 +42,20 @@ DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 def plain_templates() -> list[Path]:
-    """The chart's roles, policies and priorities: nothing but the namespace is templated, so they need no Helm.
+    """The chart's roles, policies and priorities: so little is templated that they need no Helm (`rendered`).
 
     Those in `files` are only there with some value.
     """
     folders = [REPOSITORY / "charts/hypernova" / folder for folder in ("templates", "files")]
     return sorted(path for folder in folders for kind in PLAIN for path in folder.glob(f"{kind}-*.yaml"))
+
+
+def rendered(template: Path) -> str:
+    """One of those as the chart's defaults have it, in our namespace."""
+    text = template.read_text()
+    for expression, value in TEMPLATED.items():
+        text = text.replace(expression, value)
+    return text
 
 
 def install(cluster: Cluster) -> None:
@@ -65,8 +74,7 @@ def install(cluster: Cluster) -> None:
         files = [each for each in files if not each.endswith(ONLY_WITH_MUTATION)]
     cluster.kubectl("apply", "--server-side", "--force-conflicts", *files)
     for template in plain_templates():
-        manifest = template.read_text().replace("{{ .Release.Namespace }}", NAMESPACE)
-        cluster.kubectl("apply", "--filename=-", input=manifest)
+        cluster.kubectl("apply", "--filename=-", input=rendered(template))
     wait_installed(cluster)
 
 

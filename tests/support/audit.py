@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from hack.devcluster import Cluster
-from hack.devcluster.install import NAMESPACE, plain_templates
+from hack.devcluster.install import NAMESPACE, plain_templates, rendered
 
 POLICY = {
     "apiVersion": "audit.k8s.io/v1",
@@ -101,11 +101,7 @@ def uses(log: Path) -> Iterator[Use]:
 
 def rights() -> list[Right]:
     """All that the chart's roles give to our accounts, in the order of the files."""
-    objects = [
-        obj
-        for path in plain_templates()
-        for obj in yaml.safe_load_all(path.read_text().replace("{{ .Release.Namespace }}", NAMESPACE))
-    ]
+    objects = [obj for path in plain_templates() for obj in yaml.safe_load_all(rendered(path))]
     roles = {
         (obj["kind"], obj["metadata"]["name"], obj["metadata"].get("namespace", "")): obj["rules"]
         for obj in objects

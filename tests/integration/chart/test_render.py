@@ -70,6 +70,16 @@ def test_nothing_else_is_kept(helm: Helm) -> None:
     assert not [obj for obj in our_own(render(helm)) if "helm.sh/resource-policy" in str(obj["metadata"])]
 
 
+@pytest.mark.parametrize(("flags", "roles"), [((), ["admin", "edit"]), (("--set=console.editors=false",), ["admin"])])
+def test_consoles_are_for_administrators_of_a_namespace_and_for_editors_unless_a_value_says_no(
+    helm: Helm, flags: tuple[str, ...], roles: list[str]
+) -> None:
+    every = {name(obj): obj for obj in objects(render(helm, *flags))}
+    labels = every["ClusterRole hypernova-console-user"]["metadata"]["labels"]
+    aggregated = "rbac.authorization.k8s.io/aggregate-to-"
+    assert sorted(key.removeprefix(aggregated) for key, value in labels.items() if value == "true") == roles
+
+
 def test_whom_the_api_server_trusts_as_the_console_is_left_to_the_operator(helm: Helm) -> None:
     services = [obj["spec"] for obj in our_own(render(helm)) if obj["kind"] == "APIService"]
 

@@ -1,4 +1,4 @@
-"""The chart's roles and priorities: plain YAML but for the namespace, and no wider than said."""
+"""The chart's roles and priorities: plain YAML but for two values, and no wider than said."""
 
 import re
 import tomllib
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hack.devcluster.install import plain_templates
+from hack.devcluster.install import TEMPLATED, plain_templates, rendered
 from hypernova_api.certificates import AUTHORITY
 from hypernova_api.console import SUBRESOURCES_GROUP, ConsoleSession
 from hypernova_api.kinds import KINDS
@@ -17,17 +17,12 @@ from hypernova_api.meta import GROUP
 ROOT = Path(__file__).parents[3]
 CHART = ROOT / "charts/hypernova"
 TEMPLATES = plain_templates()
-NAMESPACE = "{{ .Release.Namespace }}"
 READ = ("get", "list", "watch")
 
 Objects = list[dict[str, Any]]
 
 
-def rendered(path: Path) -> Objects:
-    return list(yaml.safe_load_all(path.read_text().replace(NAMESPACE, "hypernova-system")))
-
-
-OBJECTS = [obj for path in TEMPLATES for obj in rendered(path)]
+OBJECTS = [obj for path in TEMPLATES for obj in yaml.safe_load_all(rendered(path))]
 
 
 def role(kind: str, name: str) -> Objects:
@@ -46,8 +41,8 @@ def allowed(rules: Objects) -> set[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
-def test_the_namespace_is_all_that_is_templated(path: Path) -> None:
-    assert set(re.findall(r"\{\{.*?\}\}", path.read_text())) <= {NAMESPACE}
+def test_little_is_templated(path: Path) -> None:
+    assert set(re.findall(r"\{\{.*?\}\}", path.read_text())) <= set(TEMPLATED)
 
 
 def test_the_chart_has_the_version_of_the_project() -> None:
@@ -161,15 +156,15 @@ def test_users_of_a_namespace_get_every_namespaced_kind_by_kubernetes_own_roles_
 
 
 def test_consoles_are_for_those_who_may_edit_and_nobody_writes_a_session() -> None:
-    edit = allowed(role("ClusterRole", "hypernova-edit"))
+    console = allowed(role("ClusterRole", "hypernova-console-user"))
 
-    assert {(resource, verb) for group, resource, verb in edit if group == SUBRESOURCES_GROUP} == {
+    assert {(resource, verb) for group, resource, verb in console if group == SUBRESOURCES_GROUP} == {
         ("instances/vnc", "get"),
         ("instances/serial", "get"),
         ("instances/screenshot", "get"),
         ("instances/ticket", "create"),
     }
-    sessions = {verb for _, resource, verb in edit if resource == "consolesessions"}
+    sessions = {verb for _, resource, verb in console if resource == "consolesessions"}
     assert sessions == {*READ, "delete", "deletecollection"}
 
 
@@ -181,7 +176,11 @@ def test_everybody_sees_what_there_is_to_choose_from_and_nothing_it_is_made_of()
 
 def test_an_administrator_writes_what_users_do_not_chooses_hosts_and_gets_past_locks() -> None:
     may = {(resource, verb) for _, resource, verb in allowed(role("ClusterRole", "hypernova-administrator"))}
-    edit = {resource for _, resource, _ in allowed(role("ClusterRole", "hypernova-edit"))}
+    edit = {
+        resource
+        for name in ("edit", "console-user")
+        for _, resource, _ in allowed(role("ClusterRole", f"hypernova-{name}"))
+    }
 
     assert {resource for resource, verb in may if verb == "patch"} == {kind.plural for kind in KINDS} - edit | {
         "instances"
