@@ -5,7 +5,6 @@ BOOTSTRAP := python3 -m hack.bootstrap
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest --durations=15
 GO_BUILDS := $(PYTHON) -m hack.devcluster build >/dev/null && $(PYTHON) -m hack.helm build >/dev/null
-IMAGES := $(PYTHON) -m hack.images build
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-down test test-unit test-integration test-libvirt test-browser test-e2e test-cluster lint docs crds bench bench-console bench-faults bench-scale bench-scheduler clean
@@ -21,17 +20,15 @@ demo-down: ## take all of the demo away
 	@$(BOOTSTRAP) unit
 	@$(PYTHON) -m hack.demo down
 
-test: lint ## lint, then all tests
-	@$(BOOTSTRAP) cluster libvirt guest web browser nodes images
-	@# What a machine without a cache builds for minutes is made beside tests that need none of it; then it is there, or
-	@# says why not. The images take what time the others leave.
+test: lint ## lint, then all tests but those of the cluster (test-cluster)
+	@$(BOOTSTRAP) cluster libvirt guest web browser
+	@# What a machine without a cache compiles for minutes is made beside the tests that need none of it; then it is there,
+	@# or says why not.
 	@($(GO_BUILDS)) 2>/dev/null & $(PYTEST) tests/unit; status=$$?; wait; exit $$status
 	@$(GO_BUILDS)
 	@# A run for each suite: what one has started does not run on beside the next. All are run, whatever fails.
-	@nice -n 19 $(IMAGES) >/dev/null 2>&1 & \
-	for suite in integration libvirt browser e2e cluster; do \
-		[ $$suite != cluster ] || { wait; $(IMAGES); } && $(PYTEST) tests/$$suite || failed="$$failed $$suite"; \
-	done; [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
+	@for suite in integration libvirt browser e2e; do $(PYTEST) tests/$$suite || failed="$$failed $$suite"; done; \
+	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 test-unit: ## pure logic: seconds; no root, Go or libvirt
 	@$(BOOTSTRAP) unit
@@ -59,7 +56,7 @@ test-e2e: ## the whole of it, as a user meets it; root
 test-cluster: ## the images, and installed from them by Helm on nodes with kubelet; root
 	@$(BOOTSTRAP) cluster libvirt guest nodes images
 	@$(GO_BUILDS)
-	@$(IMAGES)
+	@$(PYTHON) -m hack.images build
 	$(PYTEST) tests/cluster
 
 lint: ## style, types, import contracts, and whether crds/ and docs/ are what the code says
