@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -78,7 +79,7 @@ def releases(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> 
     chart = copied_chart(tmp_path_factory.mktemp("previous"), version=version)
     definition = chart / DEFINITION
     kind = yaml.safe_load(definition.read_text())
-    del kind["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"][FIELD]
+    del _fields(kind)[FIELD]
     definition.write_text(yaml.safe_dump(kind))
     installed.tag(NEXT)
     with _timed("the previous release is installed"):
@@ -153,20 +154,32 @@ def test_a_rollback_restarts_no_guest_loses_no_creation_and_tells_viewers(
 @contextmanager
 def with_field(installed: Installed) -> Iterator[None]:
     """The kind has the field, for the time of the block, without an upgrade."""
-    kind = yaml.safe_load((CHART / DEFINITION).read_text())
-    (version,) = kind["spec"]["versions"]
-    path = f"/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/{FIELD}"
-    schema = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"][FIELD]
-
-    def patch(**change: object) -> None:
-        said = json.dumps([{"path": path, **change}])
-        installed.kubectl("patch", "customresourcedefinition", INSTANCES, "--type=json", f"--patch={said}")
-
-    patch(op="add", value=schema)
+    known = yaml.safe_load((CHART / DEFINITION).read_text())
+    _set_field(installed, _fields(known)[FIELD])
     try:
         yield
     finally:
-        patch(op="remove")
+        _set_field(installed, None)
+
+
+def _set_field(installed: Installed, schema: dict[str, Any] | None) -> None:
+    """As Helm would: what anybody else had written, the next install would find a conflict."""
+    kind = installed.get("customresourcedefinition", INSTANCES)
+    fields = _fields(kind)
+    fields.pop(FIELD, None)
+    if schema is not None:
+        fields[FIELD] = schema
+    metadata = {key: kind["metadata"][key] for key in ("name", "labels", "annotations")}
+    wanted = {key: kind[key] for key in ("apiVersion", "kind", "spec")} | {"metadata": metadata}
+    how = ("--server-side", "--force-conflicts", "--field-manager=helm", "--filename=-")
+    installed.kubectl("apply", *how, manifest=json.dumps(wanted))
+
+
+def _fields(kind: dict[str, Any]) -> dict[str, Any]:
+    """Of the spec of its only version."""
+    (version,) = kind["spec"]["versions"]
+    fields: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    return fields
 
 
 def test_an_uninstall_leaves_guests_and_objects_and_the_next_install_takes_them_up(releases: Releases) -> None:
