@@ -56,6 +56,15 @@ securityContext:
   capabilities: {drop: [ALL]}
 {{- end }}
 
+{{/* Of every process of ours. On a busy node a start takes a minute: being slow then is not being dead. */}}
+{{- define "hypernova.startupProbe" -}}
+startupProbe:
+  httpGet: {path: /healthz, port: probes}
+  periodSeconds: 2
+  timeoutSeconds: 5
+  failureThreshold: 150
+{{- end }}
+
 {{/* Where Pods of a component go; call with (list . "component" .Values.component). */}}
 {{- define "hypernova.placement" -}}
 {{- $place := index . 2 -}}
