@@ -102,6 +102,7 @@ class FakeClient:
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
         self.reconnects = 0
+        self.clock_ahead = 0.0
         self._api = api
         self._trouble = trouble
 

@@ -98,6 +98,7 @@ class SoakClient:
             listed: is told of all objects of a list.
         """
         self.metrics = Metrics()
+        self.clock_ahead = 0.0
         self._api = api
         self._process = process
         self._rng = rng

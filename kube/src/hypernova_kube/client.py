@@ -71,6 +71,11 @@ class Client:
         self._transport = transport
         self.metrics = metrics
 
+    @property
+    def clock_ahead(self) -> float:
+        """Seconds by which our clock was ahead of the API server's at its last answer; 0 before there was one."""
+        return self._transport.clock_ahead
+
     @classmethod
     async def connect(
         cls,

@@ -66,6 +66,8 @@ class Transport:
         self._user_agent = user_agent
         self._responses: set[aiohttp.ClientResponse] = set()
         self._session = self._new_session()
+        self.clock_ahead = 0.0
+        """Seconds by which our clock was ahead of the API server's at its last answer: to one, and what that took."""
 
     async def close(self) -> None:
         """Cut all connections."""
@@ -222,7 +224,8 @@ class Transport:
 
     def _compare_clocks(self, theirs: str) -> None:
         with suppress(ValueError):
-            self._metrics.clock_ahead.set(time.time() - parsedate_to_datetime(theirs).timestamp())
+            self.clock_ahead = time.time() - parsedate_to_datetime(theirs).timestamp()
+            self._metrics.clock_ahead.set(self.clock_ahead)
 
     def _count(self, request: Request, code: int) -> None:
         self._metrics.requests.labels(request.verb, request.resource, str(code)).inc()

@@ -155,18 +155,13 @@ class Registration:
             console=self._console if self._console_known else before.status.console,
             domain_type=self._domain_type,
             now=self._wall_clock(),
-            clock_ahead=self._clock_ahead(),
+            clock_ahead=self._client.clock_ahead,
         )
         if not status:
             return
         patch = {"metadata": {"resourceVersion": before.metadata.resource_version}, "status": status}
         await self._client.patch(HYPERVISORS, self._key.name, patch, subresource="status")
         log.info("hypervisor status", node=self._key.name, message=f"new: {', '.join(sorted(status))}")
-
-    def _clock_ahead(self) -> float:
-        """Of the API server's, in seconds."""
-        (metric,) = self._client.metrics.clock_ahead.collect()
-        return metric.samples[0].value
 
     async def _create(self) -> Object:
         new = {
