@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from hack.devcluster.install import NAMESPACE, wait_installed
 from hack.guest import Guest
 from hack.helm import Helm
 from hack.nodes import KubeLab
+from support.builders import a_flavor, an_image
 from support.installed import RELEASE, Installed
 
 NODES = ("node-a", "node-b")
@@ -61,11 +61,11 @@ def installed(loaded: KubeLab, guest: Guest, tmp_path_factory: pytest.TempPathFa
         installed.kubectl(
             "patch", "hypervisor", node.name, "--type=merge", '--patch={"spec": {"overcommit": {"cpu": 64}}}'
         )
-    nano = {"vcpus": 1, "memory": "16Mi", "rootDisk": "0"}
-    boot = {"source": {"url": f"{installed.images_url}/{guest.boot_sector.name}", "sha256": guest.boot_sector_sha256}}
-    for kind, name, spec in (("Flavor", "m1.boot", nano), ("Image", "boot", boot | {"format": "raw"})):
-        body = {"apiVersion": "compute.hypernova.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
-        installed.kubectl("apply", "--server-side", "--filename=-", manifest=json.dumps(body))
+    boot = {"url": f"{installed.images_url}/{guest.boot_sector.name}", "sha256": guest.boot_sector_sha256}
+    installed.apply(
+        a_flavor("m1.boot", memory="16Mi", rootDisk="0"),
+        an_image("boot", format="raw", source=boot),
+    )
     print(f"installed in {time.monotonic() - began:.1f} s", file=sys.stderr)
     yield installed
     installed.kubectl("delete", "instances", "--all", "--timeout=120s")

@@ -13,6 +13,7 @@ from hack.helm import Helm
 from hack.images.archives import COMPONENTS, tag
 from hack.images.inputs import read
 from hack.nodes import KubeLab
+from support.builders import an_instance
 from support.libvirt_subject import qemus
 from support.waiting import eventually
 
@@ -47,26 +48,19 @@ class Installed:
 
     def install(self, chart: str | Path = CHART) -> None:
         """Install or upgrade, and return when all Pods are the new ones, and ready."""
-        self.helm(
-            *("upgrade", "--install", RELEASE, str(chart), f"--namespace={NAMESPACE}", "--create-namespace"),
-            *(f"--values={self.values}", "--wait", f"--timeout={WAIT_SECONDS}s"),
-            timeout=WAIT_SECONDS + 30,
-        )
+        self._roll("upgrade", "--install", RELEASE, str(chart), "--create-namespace", f"--values={self.values}")
 
     def upgrade(self, chart: Path) -> None:
         """Upgrade as docs/install.md has it, to another chart with the values that were given before."""
-        self.helm(
-            *("upgrade", RELEASE, str(chart), f"--namespace={NAMESPACE}", "--reset-then-reuse-values"),
-            *("--wait", f"--timeout={WAIT_SECONDS}s"),
-            timeout=WAIT_SECONDS + 30,
-        )
+        self._roll("upgrade", RELEASE, str(chart), "--reset-then-reuse-values")
 
     def rollback(self, revision: int) -> None:
         """Go back to a revision, and return when all Pods are its, and ready."""
-        self.helm(
-            *("rollback", RELEASE, str(revision), f"--namespace={NAMESPACE}", "--wait", f"--timeout={WAIT_SECONDS}s"),
-            timeout=WAIT_SECONDS + 30,
-        )
+        self._roll("rollback", RELEASE, str(revision))
+
+    def _roll(self, *arguments: str) -> None:
+        waiting = (f"--namespace={NAMESPACE}", "--wait", f"--timeout={WAIT_SECONDS}s")
+        self.helm(*arguments, *waiting, timeout=WAIT_SECONDS + 30)
 
     @property
     def revision(self) -> int:
@@ -103,13 +97,7 @@ class Installed:
     def create(self, name: str, image: str = "boot", **spec: Any) -> None:
         """An Instance of the smallest flavor there is."""
         spec = {"flavor": "m1.boot", "image": {"name": image}, "terminationGracePeriodSeconds": 0} | spec
-        body = {
-            "apiVersion": "compute.hypernova.dev/v1alpha1",
-            "kind": "Instance",
-            "metadata": {"name": name},
-            "spec": spec,
-        }
-        self.kubectl("create", "--filename=-", manifest=json.dumps(body))
+        self.kubectl("create", "--filename=-", manifest=json.dumps(an_instance(name, **spec)))
 
     def wait_running(self, *names: str, seconds: float = 90) -> None:
         for name in names:
