@@ -37,7 +37,8 @@ class Visit:
 
     page: Page
     complaints: list[str] = field(default_factory=list)
-    """Errors and warnings, those of the Content-Security-Policy among them."""
+    """Errors, those of the Content-Security-Policy among them; warnings are advice on what a library does, e.g. noVNC,
+    which reads its picture back each time a guest changes the size of its screen."""
 
     addresses: list[str] = field(default_factory=list)
     """All that was asked for."""
@@ -118,5 +119,5 @@ def visiting(browser: Browser, **context: Any) -> Iterator[Visit]:
 
 
 def _note(visit: Visit, message: ConsoleMessage) -> None:
-    if message.type in ("error", "warning") and not message.text.startswith(_STATUS):
+    if message.type == "error" and not message.text.startswith(_STATUS):
         visit.complaints.append(message.text)
