@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from hack.devcluster.install import NAMESPACE
+from hack.devcluster.install import NAMESPACE, wait_installed
 from hack.guest import Guest
 from hack.helm import Helm
 from hack.images.archives import COMPONENTS, tag
 from hack.images.inputs import read
 from hack.nodes import KubeLab
-from support.builders import an_instance
+from support.builders import a_flavor, an_image, an_instance
 from support.libvirt_subject import qemus
 from support.waiting import eventually
 
@@ -23,6 +23,8 @@ RELEASE = "hypernova"
 WORKLOADS = ("deployment/hypernova-operator", "deployment/hypernova-console", "daemonset/hypernova-node-agent")
 WAIT_SECONDS = 400
 """For all Pods to be ready: 20 s on a machine that does nothing else."""
+
+IMAGE_SERVER, IMAGES_PORT = "image-server", 8000
 
 KUBECTL_SECONDS = 150
 """More than any `--timeout` it is given."""
@@ -43,6 +45,42 @@ class Installed:
     values: Path
     images_url: str
     guest: Guest
+
+    @classmethod
+    def beside(cls, lab: KubeLab, guest: Guest, folder: Path) -> Self:
+        """With nothing installed yet; the guest's images, which a user would have on some server, are on a node.
+
+        Args:
+            lab: its nodes are up, with our images.
+            guest: what is to boot.
+            folder: for the user's files.
+        """
+        host = lab.nodes[0].host
+        where = (f"--bind={host.address}", f"--directory={guest.qcow2.parent}", str(IMAGES_PORT))
+        host.start_service(IMAGE_SERVER, ["python3", "-m", "http.server", *where])
+        helm, url = Helm(folder, lab.cluster.kubeconfig), f"http://{host.address}:{IMAGES_PORT}"
+        installed = cls(lab, helm, folder / "values.json", url, guest)
+        installed.change()
+        return installed
+
+    def remove(self) -> None:
+        """Guests, release and image server."""
+        self.kubectl("delete", "instances", "--all", "--timeout=120s")
+        self.helm("uninstall", RELEASE, f"--namespace={NAMESPACE}", "--ignore-not-found")
+        self.lab.nodes[0].host.stop_service(IMAGE_SERVER)
+
+    def furnish(self) -> None:
+        """Have what `create` needs, and room for it, once it is installed."""
+        wait_installed(self.lab.cluster)
+        self.overcommit()
+        boot = {"url": f"{self.images_url}/{self.guest.boot_sector.name}", "sha256": self.guest.boot_sector_sha256}
+        self.apply(a_flavor("m1.boot", memory="16Mi", rootDisk="0"), an_image("boot", format="raw", source=boot))
+
+    def overcommit(self) -> None:
+        """Small machines hold many guests that do nothing."""
+        for node in self.lab.nodes:
+            wanted = '--patch={"spec": {"overcommit": {"cpu": 64}}}'
+            self.kubectl("patch", "hypervisor", node.name, "--type=merge", wanted)
 
     # Helm
 
@@ -145,10 +183,11 @@ class Installed:
 
     def console_log(self, name: str) -> str:
         """What the guest has written to its serial port; empty before it is bound."""
+        log = self.console_file(name)
+        return log.read_text(errors="replace") if log and log.exists() else ""
+
+    def console_file(self, name: str) -> Path | None:
+        """Where that is kept, as the machine sees it; None before it is bound."""
         instance = self.get("instance", name)
-        node = instance.get("status", {}).get("nodeName")
-        if not node:
-            return ""
-        host = self.lab.node(node).host
-        log = host.path(f"/var/lib/libvirt/hypernova/{instance['metadata']['uid']}.console.log")
-        return log.read_text(errors="replace") if log.exists() else ""
+        node, uid = instance.get("status", {}).get("nodeName"), instance["metadata"]["uid"]
+        return self.lab.node(node).host.path(f"/var/lib/libvirt/hypernova/{uid}.console.log") if node else None
