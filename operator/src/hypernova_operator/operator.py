@@ -93,6 +93,7 @@ class Operator:
             self._recorder,
             metrics,
             self._wake,
+            is_sure=self._liveness.sure.is_set,
             policy=settings.policy,
         )
         self._queue: WorkQueue[Key] = WorkQueue(

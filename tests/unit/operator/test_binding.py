@@ -15,7 +15,7 @@ from hypernova_api.meta import FINALIZER
 from hypernova_kube.errors import Forbidden, Unreachable
 from hypernova_kube.resources import Key, Object
 from hypernova_operator.cache import Cache, records
-from hypernova_operator.controllers.binding import LOOK_AGAIN_SECONDS, RETELL_SECONDS, Binder
+from hypernova_operator.controllers.binding import LISTEN_SECONDS, LOOK_AGAIN_SECONDS, RETELL_SECONDS, Binder
 from hypernova_operator.controllers.ledger import Ledger
 from hypernova_operator.controllers.waiting import Waiting
 from hypernova_operator.controllers.writes import INSTANCES, InstanceWrites
@@ -57,7 +57,7 @@ class World:
 
     def __init__(self, trouble: Callable[[str], Trouble | None] = lambda verb: None, vcpus: int = 1) -> None:
         self.api = FakeApi()
-        self.leads = True
+        self.leads = self.sure = True
         self.cache = Cache()
         self.woken: list[Key] = []
         self.waiting = Waiting()
@@ -73,6 +73,7 @@ class World:
             self.events,
             self.metrics,
             self.woken.append,
+            is_sure=lambda: self.sure,
             clock=now,
             wall_clock=lambda: datetime(2026, 11, 21, tzinfo=UTC),
             rng=random.Random(0),
@@ -281,6 +282,30 @@ async def test_why_an_instance_waits_is_written_once() -> None:
     assert world.writes == 1
     assert world.events.warnings == [("NoHostFits", "0/1 hosts fit: 1 lacks vCPUs (need 1, most free 0)")]
     assert world.status()["phase"] == "Pending"
+
+
+@virtual_time
+async def test_nobody_is_told_that_no_host_fits_before_all_agents_could_be_heard() -> None:
+    world = World(vcpus=0)
+    world.sure = False
+    world.create()
+    assert await world.binder.reconcile(WEB) == LISTEN_SECONDS
+    assert (world.writes, world.events.warnings) == (0, [])
+    world.add_host("node-b", vcpus=1)
+    assert WEB in world.woken, "it waits for room like any other"
+    world.add_host("node-b", vcpus=0)
+    world.sure = True
+    await world.binder.reconcile(WEB)
+    assert world.status()["conditions"][0]["reason"] == "NoHostFits"
+
+
+@virtual_time
+async def test_what_has_nothing_to_do_with_hosts_is_told_before_all_agents_could_be_heard() -> None:
+    world = World()
+    world.sure = False
+    world.cache.flavors.remove(stored(a_flavor(), resourceVersion="2"))
+    await world.binder.reconcile(world.create())
+    assert world.status()["conditions"][0]["reason"] == "FlavorNotFound"
 
 
 @virtual_time

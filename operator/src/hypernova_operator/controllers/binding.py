@@ -28,12 +28,17 @@ from hypernova_operator.scheduler import DEFAULT_POLICY, Policy, Refusal, decide
 
 log = get_logger(__name__)
 
+NO_HOST_FITS = "NoHostFits"
+
 LOOK_AGAIN_SECONDS = 300.0
 """How often an Instance that waits is looked at though nothing woke it: those behind the first of a line are told new
 numbers only then."""
 
 RETELL_SECONDS = 5.0
 """How often at most a message is written anew when only its numbers have changed."""
+
+LISTEN_SECONDS = 2.0
+"""How long until an Instance is looked at again that no host fits as far as is known, when agents are still unheard."""
 
 _TRIES = 10
 _RETRY_SECONDS = 0.1
@@ -52,6 +57,7 @@ class Binder:
         metrics: Metrics,
         wake: Callable[[Key], None],
         *,
+        is_sure: Callable[[], bool],
         policy: Policy = DEFAULT_POLICY,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -64,6 +70,8 @@ class Binder:
         self._recorder = recorder
         self._metrics = metrics
         self._wake = wake
+        self._is_sure = is_sure
+        """Whether it is known of each agent that it lives or not; a leader that has just begun has heard none yet."""
         self._policy = policy
         self._clock = clock
         self._wall_clock = wall_clock
@@ -134,7 +142,7 @@ class Binder:
         if isinstance(placement, Refusal):
             for verdict in placement.verdicts:
                 self._metrics.filtered_hosts.labels(verdict.filter).inc(verdict.hosts)
-            return Unmet("NoHostFits", explain(placement), frozenset({want, *named(instance)}))
+            return Unmet(NO_HOST_FITS, explain(placement), frozenset({want, *named(instance)}))
         try:
             assignments = self._ledger.assume(instance, placement, want)
         except NoAddressFree:
@@ -164,6 +172,8 @@ class Binder:
         key, now = instance.key, self._clock()
         for other in self._waiting.wait(key, why.needs):
             self._wake(other)
+        if why.reason == NO_HOST_FITS and not self._is_sure():
+            return LISTEN_SECONDS
         again = LOOK_AGAIN_SECONDS * self._rng.uniform(0.5, 1.0)
         before = patches.told(instance)
         if before is not None and before.reason == why.reason:
