@@ -51,7 +51,7 @@ class PlayedAgent:
         self.port = 0
         self._cluster = cluster
         self._client = client
-        self._fake = FakeAgent(client, self.name)
+        self._fake = FakeAgent(cluster, client, self.name)
         self._stack = AsyncExitStack()
 
     async def start(self) -> None:

@@ -82,8 +82,9 @@ class OperatorProcess:
 class FakeAgent:
     """A node whose agent writes its Hypervisor and its Lease, and does nothing else."""
 
-    def __init__(self, client: Client, name: str) -> None:
+    def __init__(self, cluster: Cluster, client: Client, name: str) -> None:
         self.name = name
+        self._cluster = cluster
         self._client = client
         self._heart: asyncio.Task[None] | None = None
 
@@ -108,16 +109,21 @@ class FakeAgent:
 
     def beat(self, duration: int = 60) -> None:
         """Show life once a second; who hears none for `duration` seconds is to take the agent for dead."""
-        heartbeat = Heartbeat(
-            self._client,
-            NAMESPACE,
-            LEASE_PREFIX + self.name,
-            self.name,
-            duration=duration,
-            interval=1,
-            labels={HYPERVISOR_LABEL: "true"},
-        )
-        self._heart = asyncio.create_task(heartbeat.run())
+        self._heart = asyncio.create_task(self._live(duration))
+
+    async def _live(self, duration: int) -> None:
+        # By connections of its own, as an agent: a heartbeat that is late, as when a test waits for a process to end
+        # in this event loop, has its client make them anew, which cuts what others ask over them.
+        async with await Client.connect(self._cluster.kubeconfig, component="agent") as client:
+            await Heartbeat(
+                client,
+                NAMESPACE,
+                LEASE_PREFIX + self.name,
+                self.name,
+                duration=duration,
+                interval=1,
+                labels={HYPERVISOR_LABEL: "true"},
+            ).run()
 
     async def fall_silent(self) -> None:
         """Show no more life; the Lease stays as it is."""
@@ -178,7 +184,7 @@ class Cloud:
         **spec: Any,
     ) -> FakeAgent:
         """A host with these resources and no overcommit, its agent alive."""
-        agent = FakeAgent(self.client, name or f"node-{uuid.uuid4().hex[:6]}")
+        agent = FakeAgent(self.cluster, self.client, name or f"node-{uuid.uuid4().hex[:6]}")
         self._agents.append(agent)
         await agent.register(spec, a_hypervisor_status(vcpus=vcpus, memory=memory, disk=disk))
         agent.beat(duration)
