@@ -122,10 +122,12 @@ async def test_one_that_waits_is_protected_and_can_be_deleted(cloud: Cloud) -> N
 
 
 @pytest.mark.usefixtures("operator")
-async def test_whoever_is_deleted_while_it_is_bound_is_held_by_its_finalizer_or_was_never_bound(
+async def test_whoever_is_deleted_once_it_has_our_finalizer_is_held_by_it_or_was_never_bound(
     cloud: Cloud, seen: list[WatchEvent]
 ) -> None:
     await cloud.host(vcpus=64, memory="64Gi")
+    # One that is deleted before it has our finalizer goes even if it gets that, and a node, within the milliseconds
+    # which the API server takes between looking for finalizers and deleting.
     at_once, once_protected, once_bound = ([f"{when}-{number}" for number in range(5)] for when in "abc")
 
     async def comes_and_goes(name: str) -> None:
@@ -154,7 +156,7 @@ async def test_whoever_is_deleted_while_it_is_bound_is_held_by_its_finalizer_or_
     await eventually_async(told, "the watch to tell of all that are gone")
     bound = [event.object for event in seen if "nodeName" in event.object.get("status", {})]
     assert all(FINALIZER in finalizers(each) for each in bound)
-    assert {each["metadata"]["name"] for each in bound} == held | {"last"}
+    assert {each["metadata"]["name"] for each in bound} - (set(at_once) - held) == held | {"last"}
     assert held >= set(once_bound)
 
 
