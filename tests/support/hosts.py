@@ -1,7 +1,6 @@
 """Fixtures: lab hosts with real libvirt, the guests that boot in them, and a server for their images."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -18,9 +17,10 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A lab of the test's own, without hosts yet: `lab.up("host-a", "host-b")` gives two that it may break."""
-    with Lab(tmp_path / "lab") as lab:
+    # Not below a folder with the test's name: the paths of libvirt's sockets have 107 bytes at most.
+    with Lab(tmp_path_factory.mktemp("lab")) as lab:
         yield lab
 
 
