@@ -27,10 +27,10 @@ async def test_with_wait_it_returns_when_the_agent_says_so_and_tells_how_it_goes
     await acted.becomes("Running")
     process = await plugin.start("stop", "web-1", "--wait")
     await acted.asked("Stopped")
+    assert await process.stderr.readline() == b"web-1: Running\n"
     await acted.becomes(
         "Running", "web-1", a_condition("Ready", False, "Stopping", "the power button has been pressed")
     )
-    assert await process.stderr.readline() == b"web-1: Running\n"
     assert await process.stderr.readline() == b"web-1: Running: the power button has been pressed\n"
     await acted.becomes("Stopped")
     result = await finished(process)
