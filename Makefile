@@ -7,7 +7,7 @@ PYTEST := $(PYTHON) -m pytest --durations=15
 GO_BUILDS := $(PYTHON) -m hack.devcluster build >/dev/null && $(PYTHON) -m hack.helm build >/dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-unit test-integration test-libvirt test-browser test-e2e test-cluster lint docs crds bench bench-cluster bench-console bench-faults bench-scale bench-scheduler clean
+.PHONY: help demo demo-down test test-unit test-integration test-libvirt test-browser test-e2e test-cluster test-kubernetes lint docs crds bench bench-cluster bench-console bench-faults bench-scale bench-scheduler clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,13 @@ test-cluster: ## the images, and installed from them by Helm on nodes with kubel
 	@$(GO_BUILDS)
 	@$(PYTHON) -m hack.images build
 	$(PYTEST) tests/cluster
+
+test-kubernetes: ## what depends on the version, on another Kubernetes: make test-kubernetes KUBERNETES=1.34 (1.32 to 1.36)
+	@$(BOOTSTRAP) cluster
+	@$(GO_BUILDS)
+	@for suite in devcluster api operator chart gitops rights; do \
+	$(PYTEST) tests/integration/$$suite || failed="$$failed $$suite"; done; \
+	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 lint: ## style, types, import contracts, and whether crds/ and docs/ are what the code says
 	@$(BOOTSTRAP) unit

@@ -1,9 +1,14 @@
-"""The devcluster binary, compiled once per recipe and kept in the user's cache."""
+"""The devcluster binary, compiled once per recipe and kept in the user's cache.
+
+It is of the Kubernetes that go.mod says, or of an older minor that the environment variable KUBERNETES asks for, e.g.
+`KUBERNETES=1.34`.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +25,14 @@ from .locking import locked
 
 SOURCE = Path(__file__).parent / "main"
 INPUTS = ("main.go", "go.mod", "go.sum")
+
+OLDER = {"1.32": "v1.32.0", "1.33": "v1.33.13", "1.34": "v1.34.4", "1.35": "v1.35.4"}
+"""The release that stands for each older minor: the last one, and of the oldest minor the first, as nothing that is
+supported lacks more.
+
+Their go.mod and go.sum are derived (`_derive`), not kept here as 60 kB each: which versions Go then selects follows
+from the release alone, and that these are what the world has, Go asks its checksum database.
+"""
 
 # Without cgo the binary is the same whether or not a C compiler is installed, and runs in any root file system.
 # GOWORK: somebody's go.work above this folder is none of our business.
@@ -45,6 +58,9 @@ class Recipe:
     go: str
     """Version of the Go toolchain, e.g. `go1.26.8`."""
 
+    derived: bool = False
+    """Whether this is not the Kubernetes of SOURCE's go.mod."""
+
     @property
     def ldflags(self) -> str:
         """Strips the binary and stamps the version, without which kubectl and feature gates misbehave."""
@@ -57,7 +73,10 @@ class Recipe:
     def key(self) -> str:
         """The cache key."""
         settings = [self.go, self.ldflags, *FLAGS, *(f"{k}={v}" for k, v in ENVIRONMENT.items())]
-        return digest([*settings, *(SOURCE / name for name in INPUTS)])
+        inputs: list[Path | str] = [SOURCE / name for name in INPUTS]
+        if self.derived:
+            inputs = [SOURCE / "main.go", _module((SOURCE / "go.mod").read_text(), self.kubernetes)]
+        return digest([*settings, *inputs])
 
 
 @cache
@@ -79,15 +98,43 @@ def build() -> Path:
 
 
 def read_recipe() -> Recipe:
-    """The recipe as the source folder and the installed Go have it now.
+    """The recipe as the source folder, KUBERNETES and the installed Go have it now.
 
     Raises:
-        ClusterError: Go is missing, or go.mod names no k8s.io/kubernetes.
+        ClusterError: Go is missing, go.mod names no k8s.io/kubernetes, or KUBERNETES none that there is a recipe for.
     """
     version = re.search(r"^\s*k8s\.io/kubernetes (v\S+)$", (SOURCE / "go.mod").read_text(), re.MULTILINE)
     if version is None:
         raise ClusterError(f"{SOURCE / 'go.mod'} does not require k8s.io/kubernetes")
-    return Recipe(kubernetes=version[1], go=_go("env", "GOVERSION").strip())
+    go = _go("env", "GOVERSION").strip()
+    newest = version[1].removeprefix("v").rpartition(".")[0]
+    minor = os.environ.get("KUBERNETES") or newest
+    if minor == newest:
+        return Recipe(kubernetes=version[1], go=go)
+    if minor not in OLDER:
+        raise ClusterError(f"KUBERNETES={minor}: there is no recipe for it, only for {', '.join(OLDER)} and {newest}")
+    return Recipe(kubernetes=OLDER[minor], go=go, derived=True)
+
+
+def _module(ours: str, kubernetes: str) -> str:
+    """The go.mod of another Kubernetes before it is tidied: that release, and each published part of it in its version.
+
+    Parts that are newer than the release are named too, but nothing asks for them.
+    """
+    parts = re.sub(
+        r" v0\.\S+$", f" v0{kubernetes.removeprefix('v1')}", ours[ours.index("\nreplace (") :], flags=re.MULTILINE
+    )
+    return f"module hypernova.dev/devcluster\n\nrequire k8s.io/kubernetes {kubernetes}\n{parts}"
+
+
+def _derive(kubernetes: str, folder: Path) -> None:
+    """Makes the sources of another Kubernetes in a folder."""
+    folder.mkdir()
+    shutil.copy(SOURCE / "main.go", folder)
+    (folder / "go.mod").write_text(_module((SOURCE / "go.mod").read_text(), kubernetes))
+    # Its own language version: it decides what Go's library does by default, as on clusters of that release.
+    language = _go("list", "-mod=mod", "-m", "-f={{.GoVersion}}", "k8s.io/kubernetes", folder=folder).strip()
+    _go("mod", "tidy", f"-go={language}", folder=folder)
 
 
 def _compile(recipe: Recipe, folder: Path) -> None:
@@ -95,12 +142,16 @@ def _compile(recipe: Recipe, folder: Path) -> None:
     started = time.monotonic()
     progress = _Progress(f"devcluster {recipe.kubernetes}")
     progress.say("fetching modules")
-    total = len(_go("list", "-deps", ".").splitlines())
+    source = SOURCE
+    if recipe.derived:
+        source = folder / "source"
+        _derive(recipe.kubernetes, source)
+    total = len(_go("list", "-deps", ".", folder=source).splitlines())
     progress.say(f"compiling {total} packages, but for those in Go's cache, and linking")
     command = ["go", "build", "-v", *FLAGS, "-ldflags", recipe.ldflags, "-o", str(output), "."]
     compiled = 0
     complaints: deque[str] = deque(maxlen=30)
-    with subprocess.Popen(command, cwd=SOURCE, env=os.environ | ENVIRONMENT, stderr=subprocess.PIPE, text=True) as go:
+    with subprocess.Popen(command, cwd=source, env=os.environ | ENVIRONMENT, stderr=subprocess.PIPE, text=True) as go:
         try:
             for line in go.stderr or ():
                 if " " in line or ":" in line:  # not a package's path, so a message
@@ -112,17 +163,17 @@ def _compile(recipe: Recipe, folder: Path) -> None:
             go.send_signal(signal.SIGINT)  # lets go remove its work folder
             raise
     if go.returncode != 0:
-        raise ClusterError(f"go build of {SOURCE} failed:\n{''.join(complaints)}")
+        raise ClusterError(f"go build of {source} failed:\n{''.join(complaints)}")
     (folder / "bin").mkdir()
     (folder / "bin" / "kubectl").symlink_to("../devcluster")
     progress.say(f"built {output.stat().st_size / 1e6:.0f} MB in {time.monotonic() - started:.0f} s")
 
 
-def _go(*arguments: str) -> str:
+def _go(*arguments: str, folder: Path = SOURCE) -> str:
     try:
         return subprocess.run(
             ["go", *arguments],
-            cwd=SOURCE,
+            cwd=folder,
             env=os.environ | ENVIRONMENT,
             check=True,
             capture_output=True,
@@ -132,7 +183,7 @@ def _go(*arguments: str) -> str:
     except FileNotFoundError:
         raise ClusterError("Go is not on PATH; install Go 1.26 or newer: https://go.dev/doc/install") from None
     except subprocess.CalledProcessError as error:
-        raise ClusterError(f"go {' '.join(arguments)} in {SOURCE} failed:\n{error.stderr[-3000:]}") from None
+        raise ClusterError(f"go {' '.join(arguments)} in {folder} failed:\n{error.stderr[-3000:]}") from None
 
 
 class _Progress:

@@ -58,6 +58,12 @@ def rendered(template: Path) -> str:
     return text
 
 
+def kinds_and_policies(admin: Admin) -> list[Path]:
+    """The files of `crds/` that are for the Kubernetes of this cluster."""
+    files = sorted((REPOSITORY / "crds").glob("*.yaml"))
+    return [path for path in files if path.name != ONLY_WITH_MUTATION or mutates(admin)]
+
+
 def install(cluster: Cluster) -> None:
     """Applies `crds/` and the chart's roles and priorities, and returns when kinds are served and policies in force.
 
@@ -69,9 +75,7 @@ def install(cluster: Cluster) -> None:
     admin = cluster.admin
     admin.ensure("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
     # Server-side, as the definitions are too large for kubectl's last-applied annotation.
-    files = [f"--filename={path}" for path in sorted((REPOSITORY / "crds").glob("*.yaml"))]
-    if not _mutates(admin):
-        files = [each for each in files if not each.endswith(ONLY_WITH_MUTATION)]
+    files = (f"--filename={path}" for path in kinds_and_policies(admin))
     cluster.kubectl("apply", "--server-side", "--force-conflicts", *files)
     for template in plain_templates():
         cluster.kubectl("apply", "--filename=-", input=rendered(template))
@@ -151,7 +155,7 @@ def _wait_for_policies(admin: Admin) -> None:
     """
     name = f"devcluster-sentinel-{uuid.uuid4().hex[:8]}"
     with ExitStack() as sentinels:
-        if _mutates(admin):
+        if mutates(admin):
             sentinels.enter_context(_sentinel(admin, "mutatingadmissionpolicies", name, MUTATING))
             validating = VALIDATING
         else:
@@ -160,7 +164,7 @@ def _wait_for_policies(admin: Admin) -> None:
         wait_until(lambda: _refused(admin, name), seconds=SERVED_SECONDS, what="the admission policies")
 
 
-def _mutates(admin: Admin) -> bool:
+def mutates(admin: Admin) -> bool:
     """Whether the API server has MutatingAdmissionPolicy v1, which is new in Kubernetes 1.36."""
     return any(each["name"] == "mutatingadmissionpolicies" for each in admin.get(ADMISSION)["resources"])
 

@@ -8,7 +8,20 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from hack.devcluster import Cluster, install
+from hack.devcluster.install import mutates
 from hypernova_kube.client import Client
+
+
+def need_mutation(cluster: Cluster) -> None:
+    """Skips a test of what MutatingAdmissionPolicy does where there is none."""
+    if not mutates(cluster.admin):
+        pytest.skip("this Kubernetes has no MutatingAdmissionPolicy v1, which is new in 1.36")
+
+
+def need_resizing(cluster: Cluster) -> None:
+    """Skips a test of Pods that are resized in place where they cannot be."""
+    if all(each["name"] != "pods/resize" for each in cluster.admin.get("/api/v1")["resources"]):
+        pytest.skip("this Kubernetes does not resize Pods in place, which is new in 1.33")
 
 
 @pytest.fixture(scope="session")

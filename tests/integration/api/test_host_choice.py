@@ -102,8 +102,8 @@ def users(cluster: Cluster, namespace: str) -> Iterator[Users]:
     cluster.kubectl("delete", "clusterrole", one)
     # There is no agent here that would take the finalizer away.
     clear = json.dumps({"metadata": {"finalizers": None}})
+    cluster.kubectl("delete", "instances", "--all", "--wait=false", f"--namespace={namespace}")
     for name in cluster.kubectl("get", "instances", "--output=name", f"--namespace={namespace}").split():
-        cluster.kubectl("delete", name, "--wait=false", f"--namespace={namespace}")
         cluster.kubectl("patch", name, "--type=merge", f"--patch={clear}", f"--namespace={namespace}")
 
 

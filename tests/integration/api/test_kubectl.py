@@ -12,7 +12,9 @@ import pytest
 import yaml
 
 from hack.devcluster import Cluster
+from hack.devcluster.install import mutates
 from hypernova_api.kinds import KINDS
+from hypernova_api.meta import CREATED_BY, FINALIZER
 from support.builders import (
     a_condition,
     a_console_session,
@@ -34,7 +36,13 @@ from support.golden import assert_golden
 LABEL = "kubectl-test"
 MARKED = {"labels": {LABEL: "yes"}}
 OBJECTS = [
-    an_instance(availabilityZone="az1", scheduling={"group": "web"}, locked={"reason": "audit"}, **MARKED),
+    an_instance(
+        availabilityZone="az1",
+        scheduling={"group": "web"},
+        locked={"reason": "audit"},
+        annotations={CREATED_BY: "admin"},  # before Kubernetes 1.36 it says who made it himself, or nobody does
+        **MARKED,
+    ),
     an_action("Snapshot", "nightly", snapshot={"imageName": "web-sunday"}, **MARKED),
     a_console_session(readOnly=True, **MARKED),
     an_image(**MARKED),
@@ -130,9 +138,12 @@ def kubectl(cluster: Cluster, namespace: str) -> Iterator[Kubectl]:
 
 
 @pytest.fixture
-def running(kubectl: Kubectl) -> Kubectl:
+def running(cluster: Cluster, kubectl: Kubectl) -> Kubectl:
     """The objects applied, and reported on as operator and agent do."""
     kubectl("apply", "--filename=-", manifests=MANIFESTS)
+    if not mutates(cluster.admin):  # then it is the operator that does it, before anybody reports on the Instance
+        protect = json.dumps({"metadata": {"finalizers": [FINALIZER]}})
+        kubectl("patch", "instance", "web-1", "--type=merge", f"--patch={protect}")
     for name, status in STATUSES.items():
         patch = json.dumps({"status": status})
         kubectl("patch", name, "--subresource=status", "--type=merge", f"--patch={patch}")

@@ -83,8 +83,8 @@ def users(cluster: Cluster, namespace: str) -> Iterator[Users]:
     users("", "delete", "clusterrolebinding", binding)
     # There is no agent here that would take the finalizer away.
     clear = json.dumps({"metadata": {"finalizers": None}})
+    users("", "delete", "instances", "--all", "--wait=false")
     for name in users("", "get", "instances", "--output=name").split():
-        users("", "delete", name, "--wait=false")
         users("", "patch", name, "--type=merge", f"--patch={clear}")
 
 
@@ -149,7 +149,7 @@ def test_who_applies_what_is_there_already_is_let_pass(users: Users) -> None:
 
 
 def test_a_locked_instance_holds_the_deletion_of_its_namespace_which_says_why(users: Users, namespace: str) -> None:
-    users.create(EDITOR, an_instance(**LOCKED))
+    users.create(EDITOR, an_instance(finalizers=[FINALIZER], **LOCKED))
     users("", "delete", "namespace", namespace, "--wait=false")
 
     def told() -> bool:
@@ -166,6 +166,7 @@ def test_a_locked_instance_holds_the_deletion_of_its_namespace_which_says_why(us
     eventually(lambda: not users.cluster.kubectl("get", "namespace", namespace, "--ignore-not-found"), "it to go", 90)
 
 
+@pytest.mark.usefixtures("mutating")
 @pytest.mark.parametrize(("user", "administers"), [(EDITOR, False), (KEEPER, True), (ADMINISTRATOR, True)])
 def test_an_action_says_who_created_it_and_whether_he_may_administer_its_instance(
     user: str, administers: bool, users: Users
@@ -175,6 +176,7 @@ def test_an_action_says_who_created_it_and_whether_he_may_administer_its_instanc
     assert annotations == {"a": "b", CREATED_BY: user} | ({ADMINISTER: "true"} if administers else {})
 
 
+@pytest.mark.usefixtures("mutating")
 def test_the_right_to_administer_is_of_the_instance_that_the_action_names(users: Users) -> None:
     assert ADMINISTER not in users.create(KEEPER, an_action(instance="web-2"))["metadata"]["annotations"]
 
@@ -190,6 +192,7 @@ def test_nobody_can_claim_to_administer_an_instance(users: Users) -> None:
             users(EDITOR, "patch", "instanceaction", "act-1", "--type=merge", f"--patch={patch}")
 
 
+@pytest.mark.usefixtures("mutating")
 def test_an_action_that_is_replaced_loses_nothing_that_admission_wrote(users: Users) -> None:
     made = users.create(KEEPER, an_action())
     users(EDITOR, "replace", "--filename=-", manifest=json.dumps(without(an_action(), "metadata.namespace")))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hack.devcluster import Cluster
 from hack.devcluster.errors import ClusterError
+from hack.devcluster.install import kinds_and_policies
 from hypernova_api.instance import Instance
 from hypernova_api.kinds import KINDS
 from hypernova_api.meta import GROUP, Kind
@@ -20,12 +20,12 @@ from hypernova_kube.resources import Object, Resource
 from support.builders import a_flavor, a_zone, an_instance
 from support.waiting import eventually
 
-CRDS = Path(__file__).parents[3] / "crds"
 INSTANCES = Resource.of(Instance)
 
 
 def test_the_files_are_taken_without_a_warning(cluster: Cluster) -> None:
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "--warnings-as-errors", f"--filename={CRDS}")
+    files = (f"--filename={path}" for path in kinds_and_policies(cluster.admin))
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "--warnings-as-errors", *files)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
