@@ -4,6 +4,9 @@
 BOOTSTRAP := python3 -m hack.bootstrap
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest --durations=15
+# Two processes side by side, each with clusters and hosts of its own: most tests wait more than they work.
+IN_TWO := --numprocesses=2 --dist=worksteal
+IMAGES := $(PYTHON) -m hack.images build
 GO_BUILDS := $(PYTHON) -m hack.devcluster build >/dev/null && $(PYTHON) -m hack.helm build >/dev/null
 
 .DEFAULT_GOAL := help
@@ -20,29 +23,32 @@ demo-down: ## take all of the demo away
 	@$(BOOTSTRAP) unit
 	@$(PYTHON) -m hack.demo down
 
-test: lint ## lint, then all tests but those of the cluster (test-cluster)
-	@$(BOOTSTRAP) cluster libvirt guest web browser
+test: lint ## lint, then all tests (some 50 min on two cores, 15 min more where nothing was compiled yet); root
+	@$(BOOTSTRAP) cluster libvirt guest web browser nodes images
 	@# What a machine without a cache compiles for minutes is made beside the tests that need none of it; then it is there,
 	@# or says why not.
-	@($(GO_BUILDS)) 2>/dev/null & $(PYTEST) tests/unit; status=$$?; wait; exit $$status
+	@($(GO_BUILDS)) 2>/dev/null & $(PYTEST) $(IN_TWO) tests/unit; status=$$?; wait; exit $$status
 	@$(GO_BUILDS)
 	@# A run for each suite: what one has started does not run on beside the next. All are run, whatever fails.
-	@for suite in integration libvirt browser e2e; do $(PYTEST) tests/$$suite || failed="$$failed $$suite"; done; \
+	@nice $(IMAGES) >/dev/null 2>&1 & \
+	for suite in integration libvirt; do $(PYTEST) $(IN_TWO) tests/$$suite || failed="$$failed $$suite"; done; \
+	$(IMAGES) || failed="$$failed images"; \
+	for suite in browser e2e cluster; do $(PYTEST) tests/$$suite || failed="$$failed $$suite"; done; \
 	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 test-unit: ## pure logic: seconds; no root, Go or libvirt
 	@$(BOOTSTRAP) unit
-	$(PYTEST) tests/unit
+	$(PYTEST) $(IN_TWO) tests/unit
 
 test-integration: ## against a real API server; no root once openssl is there
 	@$(BOOTSTRAP) cluster
 	@$(GO_BUILDS)
-	$(PYTEST) tests/integration
+	$(PYTEST) $(IN_TWO) tests/integration
 
 test-libvirt: ## on lab hosts with real libvirt and QEMU; root
 	@$(BOOTSTRAP) cluster libvirt guest
 	@$(PYTHON) -m hack.devcluster build >/dev/null
-	$(PYTEST) tests/libvirt
+	$(PYTEST) $(IN_TWO) tests/libvirt
 
 test-browser: ## the consoles' page in Chromium, with a real guest behind it; root
 	@$(BOOTSTRAP) libvirt guest web browser
@@ -56,7 +62,7 @@ test-e2e: ## the whole of it, as a user meets it; root
 test-cluster: ## the images, and installed from them by Helm on nodes with kubelet; root
 	@$(BOOTSTRAP) cluster libvirt guest nodes images
 	@$(GO_BUILDS)
-	@$(PYTHON) -m hack.images build
+	@$(IMAGES)
 	$(PYTEST) tests/cluster
 
 test-kubernetes: ## what depends on the version, on another Kubernetes: make test-kubernetes KUBERNETES=1.34 (1.32 to 1.36)
@@ -94,7 +100,7 @@ bench: ## how fast and how heavy; ends with RESULT lines; root
 bench-cluster: ## installed by Helm: to a first guest, what our Pods take, the loss of the leader; BENCH_GUESTS narrows it; root
 	@$(BOOTSTRAP) cluster libvirt guest nodes images
 	@$(GO_BUILDS)
-	@$(PYTHON) -m hack.images build
+	@$(IMAGES)
 	PYTHONPATH=tests $(PYTHON) -m tests.bench.cluster
 
 bench-console: ## 200 sessions through one console proxy, beside a bare socket and websockify; BENCH_SESSIONS narrows it
