@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -75,7 +74,10 @@ class Recipe:
         settings = [self.go, self.ldflags, *FLAGS, *(f"{k}={v}" for k, v in ENVIRONMENT.items())]
         inputs: list[Path | str] = [SOURCE / name for name in INPUTS]
         if self.derived:
-            inputs = [SOURCE / "main.go", _module((SOURCE / "go.mod").read_text(), self.kubernetes)]
+            inputs = [
+                _main((SOURCE / "main.go").read_text(), self.kubernetes),
+                _module((SOURCE / "go.mod").read_text(), self.kubernetes),
+            ]
         return digest([*settings, *inputs])
 
 
@@ -127,10 +129,17 @@ def _module(ours: str, kubernetes: str) -> str:
     return f"module hypernova.dev/devcluster\n\nrequire k8s.io/kubernetes {kubernetes}\n{parts}"
 
 
+def _main(ours: str, kubernetes: str) -> str:
+    """The main.go of another Kubernetes: ours, but for what is called otherwise there."""
+    if kubernetes < "v1.34":
+        ours = ours.replace('\t"context"\n', "").replace("Command(context.Background())", "Command()")
+    return ours
+
+
 def _derive(kubernetes: str, folder: Path) -> None:
     """Makes the sources of another Kubernetes in a folder."""
     folder.mkdir()
-    shutil.copy(SOURCE / "main.go", folder)
+    (folder / "main.go").write_text(_main((SOURCE / "main.go").read_text(), kubernetes))
     (folder / "go.mod").write_text(_module((SOURCE / "go.mod").read_text(), kubernetes))
     # Its own language version: it decides what Go's library does by default, as on clusters of that release.
     language = _go("list", "-mod=mod", "-m", "-f={{.GoVersion}}", "k8s.io/kubernetes", folder=folder).strip()

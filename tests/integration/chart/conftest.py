@@ -7,16 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from hack.devcluster import Cluster
-from hack.devcluster.install import NAMESPACE
+from hack.devcluster.install import NAMESPACE, mutates
 from hack.helm import Helm
 
-CLUSTER_WIDE = (
-    "customresourcedefinitions",
-    "mutatingadmissionpolicies",
-    "mutatingadmissionpolicybindings",
-    "validatingadmissionpolicies",
-    "validatingadmissionpolicybindings",
-)
+VALIDATING = ("validatingadmissionpolicies", "validatingadmissionpolicybindings")
+MUTATING = ("mutatingadmissionpolicies", "mutatingadmissionpolicybindings")
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +26,12 @@ def bare_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with Cluster(tmp_path_factory.mktemp("bare-cluster")) as cluster:
         cluster.admin.create("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
         yield cluster
+
+
+@pytest.fixture(scope="package")
+def kubernetes(bare_cluster: Cluster) -> str:
+    """The version of that cluster, e.g. `1.36.3`."""
+    return str(bare_cluster.admin.get("/version")["gitVersion"]).removeprefix("v")
 
 
 @pytest.fixture
@@ -51,4 +52,5 @@ def no_kinds_after(bare_cluster: Cluster, release: Helm) -> Iterator[None]:
         # A kind that goes before anybody has asked for its objects may stay for minutes: the API server looks for them,
         # begins to keep them only then, fails at first, and forgets about it if it tries again too soon.
         bare_cluster.kubectl("get", ",".join(kinds.split()), "--all-namespaces")
-    bare_cluster.kubectl("delete", ",".join(CLUSTER_WIDE), ours)
+    kept = ("customresourcedefinitions", *VALIDATING, *(MUTATING if mutates(bare_cluster.admin) else ()))
+    bare_cluster.kubectl("delete", ",".join(kept), ours)

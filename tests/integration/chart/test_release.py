@@ -14,7 +14,7 @@ import pytest
 
 from hack.devcluster import Cluster
 from hack.devcluster.errors import ClusterError
-from hack.devcluster.install import NAMESPACE
+from hack.devcluster.install import NAMESPACE, mutates
 from hack.helm import Helm, HelmError
 from support.charts import CHART, REGISTRY, RELEASE, copied_chart, name, our_own, render
 
@@ -33,7 +33,7 @@ def kind(cluster: Cluster) -> dict[str, Any]:
 
 def policies(cluster: Cluster) -> set[str]:
     """The admission policies that belong to kinds."""
-    kept = "validatingadmissionpolicies,mutatingadmissionpolicies"
+    kept = "validatingadmissionpolicies" + (",mutatingadmissionpolicies" if mutates(cluster.admin) else "")
     return set(cluster.kubectl("get", kept, "--selector=app.kubernetes.io/component=kinds", "--output=name").split())
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from hack.devcluster import Cluster, install
 from hypernova_kube.client import Client
+from support.clusters import need_mutation
 from support.operators import Cloud, OperatorProcess
 
 
@@ -18,6 +19,12 @@ def clean_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]
     with Cluster(tmp_path_factory.mktemp("operator-cluster")) as cluster:
         install(cluster)
         yield cluster
+
+
+@pytest.fixture
+def mutating(clean_cluster: Cluster) -> None:
+    """For tests of what MutatingAdmissionPolicy does: test_without_mutation.py has what stands for it elsewhere."""
+    need_mutation(clean_cluster)
 
 
 @pytest.fixture

@@ -62,6 +62,7 @@ async def admitted(cloud: Cloud, action: Object) -> Object:
     return await cloud.status(action, "admitted", lambda status: status.get("nodeName"))
 
 
+@pytest.mark.usefixtures("mutating")
 async def test_an_action_is_its_nodes_with_all_that_the_agent_needs_to_know(cloud: Cloud) -> None:
     host, instance = await a_bound_instance(cloud)
     await cloud.create(an_image("new", cloud.namespace))
@@ -86,6 +87,7 @@ async def test_what_is_applied_in_any_order_works(cloud: Cloud) -> None:
     await admitted(cloud, action)
 
 
+@pytest.mark.usefixtures("mutating")
 async def test_a_locked_instance_is_acted_on_for_administrators_only(cloud: Cloud) -> None:
     await a_bound_instance(cloud, locked={"reason": "audit until Friday"})
     binding = ["create", "rolebinding", "bob", "--clusterrole=edit", "--user=bob", f"--namespace={cloud.namespace}"]
@@ -155,6 +157,7 @@ async def test_an_action_ends_with_its_instance(cloud: Cloud) -> None:
     assert (await cloud.client.get(ACTIONS, "act-1", cloud.namespace))["status"]["phase"] == "Failed"
 
 
+@pytest.mark.usefixtures("mutating")
 async def test_what_is_done_to_an_instance_is_told_on_it(cloud: Cloud) -> None:
     await a_bound_instance(cloud)
     action = await act(cloud)

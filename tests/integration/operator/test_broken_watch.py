@@ -12,6 +12,7 @@ import pytest
 
 from hack.devcluster import Cluster
 from hack.devcluster.install import NAMESPACE
+from hypernova_api.meta import FINALIZER
 from hypernova_kube.client import Client
 from hypernova_kube.errors import ServerError
 from hypernova_kube.resources import LEASES, Object
@@ -65,7 +66,7 @@ async def test_a_deletion_that_a_broken_watch_missed_is_noticed_and_its_room_giv
             await cloud.prepare()
             await _somebody_else_leads(client)
             host = await cloud.host("node-a", vcpus=1)
-            await cloud.instance("old")
+            await cloud.instance("old", finalizers=[FINALIZER])
             binding = {
                 "nodeName": "node-a",
                 "flavor": {"name": "m1.small", "vcpus": 1, "memory": "512Mi", "rootDisk": "0"},

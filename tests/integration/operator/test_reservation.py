@@ -9,6 +9,7 @@ import pytest
 from hack.devcluster import Cluster
 from hack.devcluster.install import NAMESPACE
 from support.builders import a_condition, a_flavor, a_hypervisor_status
+from support.clusters import need_resizing
 from support.operators import Cloud, FakeAgent, OperatorProcess
 from support.reservations import ReservationPod
 from support.waiting import eventually_async
@@ -20,6 +21,7 @@ BASE = (1, 16 << 20)
 @pytest.fixture(scope="module")
 def operator(clean_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
     """An operator with the rights of the chart's roles, and the setting on."""
+    need_resizing(clean_cluster)
     kubeconfig = clean_cluster.service_account_kubeconfig(NAMESPACE, "hypernova-operator")
     folder = tmp_path_factory.mktemp("operator")
     operator = OperatorProcess(clean_cluster, folder, "operator", "--reservation", kubeconfig=kubeconfig)
