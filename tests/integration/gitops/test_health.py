@@ -13,7 +13,7 @@ import yaml
 
 from hack.devcluster import Cluster
 from hypernova_api.kinds import KINDS
-from hypernova_api.meta import GROUP, VERSION
+from hypernova_api.meta import FINALIZER, GROUP, VERSION
 from hypernova_kube.client import Client
 from hypernova_kube.errors import Invalid
 from hypernova_kube.resources import Object
@@ -186,7 +186,7 @@ async def test_flux_judges(case: tuple[Health, Object], client: Client) -> None:
 
 
 async def test_argo_cd_waits_for_an_instance_that_is_being_deleted(client: Client, namespace: str) -> None:
-    obj = an_instance(namespace=namespace)
+    obj = an_instance(namespace=namespace, finalizers=[FINALIZER])
     instances, name = RESOURCES["Instance"], obj["metadata"]["name"]
     await client.create(instances, obj)
     await client.delete(instances, name, namespace)
