@@ -159,6 +159,16 @@ async def test_an_orphan_that_goes_claims_nothing_any_more() -> None:
 
 
 @virtual_time
+async def test_an_orphan_whose_domain_goes_claims_nothing_for_the_files_that_it_leaves() -> None:
+    world = World(said="")
+    rest = {"uid": UID, "namespace": "", "name": "", "running": False}
+    world.tell(a_hypervisor(status=a_hypervisor_status(orphans=[rest])))
+    assert world.claimed() == 0
+    assert world.ledger.orphans == {UID: "node-a"}, "an Instance of that UID is still not to be bound elsewhere"
+    assert str(world.ledger.addresses.assign("somebody", 6)[5].ip) == "10.60.0.7"
+
+
+@virtual_time
 async def test_without_an_administrators_word_nothing_is_done() -> None:
     for said in ("", "remove", "Adopt"):
         world = World(said=said)

@@ -130,7 +130,9 @@ class Ledger:
             self.release(_orphan(key.name, uid))
         for uid, orphan in after.items():
             self.orphans[uid] = key.name
-            if orphan.instance is not None:
+            if orphan.instance is None:
+                self.release(_orphan(key.name, uid))  # its domain has gone, and left files behind
+            else:
                 self.table.claim(_orphan(key.name, uid), claim_of(orphan.instance))
                 self.addresses.hold(_orphan(key.name, uid), _assignments(orphan.instance))
 
