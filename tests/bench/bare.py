@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from hack.lab import Host
+from hack.stack import POOL
 from hypernova_agent import names
 
 AT_ONCE = 8
@@ -56,6 +57,9 @@ class Bare:
                 for uid, mac, ip in self._made
             ]
         )
+        for uid, _, _ in self._made:  # virtlogd's, which would be told as an orphan's
+            for name in names.console_logs(uid):
+                self._host.path(f"{POOL}/{name}").unlink(missing_ok=True)
         self._made.clear()
 
     def _script(self, number: int) -> str:
